@@ -40,8 +40,8 @@ const char *ei_host_id(void);
 int ei_cpu_count(void);
 uint64_t ei_memory_total_bytes(void); /* the smaller of RAM and the cgroup's limit */
 uint64_t ei_rss_bytes(pid_t pid);     /* 0 if unknown; pid 0 = self */
-/* Start time of a process in clock ticks since boot, 0 if it does not exist: (pid, start) names a
- * process for good. */
+/* Start time of a process in clock ticks since boot, 0 if it does not exist or is a zombie:
+ * (pid, start) names a process for good. */
 uint64_t ei_process_start_ticks(pid_t pid);
 
 /* ---- processes ---- */
@@ -54,7 +54,6 @@ struct ei_spawn {
     bool own_session;        /* setsid */
     uint64_t data_limit_bytes; /* RLIMIT_DATA, 0 = none */
     int oom_score_adj;         /* 0 = leave */
-    /* dropped when > 0 */
 };
 /* Starts a child without copying this process's memory (vfork semantics). Descriptors other than 0-2
  * and pass_fd are closed. Returns the pid or -1 and *e. */
