@@ -3,6 +3,7 @@
 A test file has functions named test_*; each gets no argument, raises AssertionError when it fails, and
 counts as one check. `main(globals())` at the end of the file runs them all, or those named in argv.
 EIDER_BUILD names the build folder (default: build)."""
+import atexit
 import contextlib
 import glob
 import http.client
@@ -400,25 +401,52 @@ def one_sentence(stderr):
     return stderr.strip()[len("eider: "):]
 
 
-def main(names):
-    """Runs the test_ functions of a module; the exit code is non-zero if one failed."""
-    wanted = sys.argv[1:]
-    failed = ran = 0
-    if not os.path.exists(EIDER):
-        sys.exit(f"{EIDER} is not built: run make first")
+def temporary(prefix="eider-files-"):
+    """A directory that is removed when the test file ends."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def run_checks(names, wanted):
+    """Runs the test_ functions and returns how many passed and failed."""
+    passed = failed = 0
     for name, function in list(names.items()):
         if not name.startswith("test_") or not callable(function) or (wanted and name not in wanted):
             continue
-        begin, ran = time.monotonic(), ran + 1
+        begin = time.monotonic()
         try:
             function()
+            passed += 1
             print(f"ok {name[5:]} ({time.monotonic() - begin:.1f} s)", flush=True)
         except Skip as reason:
+            passed += 1
             print(f"ok {name[5:]} (skipped: {reason})", flush=True)
         except Exception as error:  # every failure is reported, whatever its kind
             failed += 1
             if not isinstance(error, AssertionError):
                 traceback.print_exc(file=sys.stdout)
             print(f"     {error}\nFAIL {name[5:]} ({time.monotonic() - begin:.1f} s)", flush=True)
-    print(f"{ran - failed} passed, {failed} failed")
-    sys.exit(1 if failed or not ran else 0)
+    return passed, failed
+
+
+def main(names, cluster=None):
+    """Runs the test_ functions of a module, or those named in argv. With `cluster` (arguments of
+    Cluster) one cluster runs for all of them as the module's CLUSTER, and that nothing of it is left
+    afterwards is one more check. The exit code is non-zero if a check failed."""
+    if not os.path.exists(EIDER):
+        sys.exit(f"{EIDER} is not built: run make first")
+    if cluster is None:
+        passed, failed = run_checks(names, sys.argv[1:])
+    else:
+        passed, failed = 0, 1
+        try:
+            with Cluster(**cluster) as names["CLUSTER"]:
+                passed, failed = run_checks(names, sys.argv[1:])
+            passed += 1
+            print("ok nothing_left")
+        except Exception as error:
+            failed += 1 if passed else 0
+            print(f"     {error}\nFAIL nothing_left")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
