@@ -128,10 +128,10 @@ def compare_all(workers):
         for query in QUERIES:
             ordered, sql = split(query)
             if sql not in ANSWERS:
-                ANSWERS[sql] = oracle("SET TimeZone='UTC'; " + sql)
+                ANSWERS[sql] = oracle(sql)
             wanted_header, wanted = ANSWERS[sql]
             try:
-                header, rows = cluster.csv("SET TimeZone='UTC'; " + sql)
+                header, rows = cluster.csv(sql)
                 difference = same_rows(rows, wanted, ordered)
                 if difference is None and header != wanted_header:
                     difference = f"columns {header} instead of {wanted_header}"

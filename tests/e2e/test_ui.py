@@ -32,7 +32,7 @@ def test_job_with_stages():
     answer = CLUSTER.sql(f"SELECT g, count(*) AS n FROM '{FILES['events.parquet']}' GROUP BY g")
     status, document = CLUSTER.rest("GET", f"/v1/jobs/{answer.job}")
     assert status == 200 and document["state"] == "succeeded", document
-    assert document["stages"] and "events.parquet" in document["text"], document
+    assert document["stages"] and "events.parquet" in document["sql"], document
     stages = document["stages"]
     assert all(int(s["tasks"]) == int(s["done"]) > 0 for s in stages), stages
     assert sum(int(s["rows_out"]) for s in stages) >= 40, stages
