@@ -1,0 +1,185 @@
+#include "gateway/gateway.h"
+#include "gateway/engine.h"
+#include "base/mem.h"
+#include "os/os.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The one list of routes. */
+static const struct ei_http_route ROUTES[] = {
+    {"POST", "/v1/sql", EI_ACCESS_SUBMIT, EI_SQL_MAX_BYTES, ei_query_on_http,
+     "run one SQL statement; the answer streams as JSON lines"},
+    {"POST", "/v1/explain", EI_ACCESS_SUBMIT, EI_SQL_MAX_BYTES, ei_query_on_explain,
+     "show how a query is split into stages"},
+};
+
+/* Nobody calls a gateway over RPC. */
+static void on_stranger(struct ei_conn *c, void *data) {
+    (void)data;
+    ei_conn_close(c);
+}
+
+static void on_stranger_message(struct ei_conn *c, void *data, const struct ei_message *m) {
+    (void)data;
+    (void)m;
+    ei_conn_close(c);
+}
+
+static void on_stranger_closed(struct ei_conn *c, void *data, const struct ei_error *e) {
+    (void)c;
+    (void)data;
+    (void)e;
+}
+
+static const struct ei_conn_events STRANGERS = {on_stranger, on_stranger_message,
+                                                on_stranger_closed};
+
+static void on_stop(uv_signal_t *handle, int signal_number) {
+    struct ei_gateway *g = handle->data;
+    (void)signal_number;
+    if (g->stopping)
+        return;
+    g->stopping = true;
+    ei_query_stop_all(g);
+    ei_master_link_stop(g);
+    ei_server_close(g->server);
+    uv_close((uv_handle_t *)&g->sigterm, NULL);
+    uv_close((uv_handle_t *)&g->sigint, NULL);
+}
+
+/* "host:port" cut at the last colon. */
+static int listen_on(struct ei_gateway *g, struct ei_error *e) {
+    const char *colon = strrchr(g->listen, ':');
+    if (colon == NULL)
+        return ei_fail(e, EI_USAGE, "--listen must be HOST:PORT, not '%s'", g->listen);
+    char *host = ei_strndup(g->listen, (size_t)(colon - g->listen));
+    struct ei_server_options o = {.host = host,
+                                  .port = (int)strtol(colon + 1, NULL, 10),
+                                  .tls = g->tls,
+                                  .events = &STRANGERS,
+                                  .data = g,
+                                  .http = g->http};
+    int rc = ei_server_listen(&g->server, g->loop, &o, e);
+    free(host);
+    return rc;
+}
+
+static int start(struct ei_gateway *g, struct ei_error *e) {
+    char *fetched = ei_path_join(g->data_dir, "fetched");
+    char *ca = ei_path_join(g->pki_dir, "ca.crt");
+    char *cert = ei_asprintf("%s/%s.crt", g->pki_dir, g->name);
+    char *key = ei_asprintf("%s/%s.key", g->pki_dir, g->name);
+    int rc = ei_remove_tree(g->data_dir, e); /* results of an earlier life: nobody reads them */
+    if (rc == 0)
+        rc = ei_mkdirs(fetched, 0700, e);
+    if (rc == 0)
+        rc = ei_tls_create(&g->tls, ca, cert, key, e);
+    if (rc == 0)
+        rc = ei_http_server_create(&g->http, ROUTES, EI_ARRAY_LEN(ROUTES), g, g->tokens, e);
+    if (rc == 0)
+        rc = listen_on(g, e);
+    if (rc == 0)
+        rc = ei_gateway_engine_open(g, e);
+    free(fetched);
+    free(ca);
+    free(cert);
+    free(key);
+    return rc;
+}
+
+static void tell_failure(const struct ei_gateway *g, const struct ei_error *e) {
+    (void)fprintf(stderr, "eider gateway: %s\n", e->text);
+    if (g->ready_fd < 0)
+        return;
+    struct ei_buf line = {0};
+    ei_buf_puts(&line, "{\"error\":");
+    ei_buf_json_string(&line, e->text, strlen(e->text));
+    ei_buf_printf(&line, ",\"exit\":%d}\n", ei_code_exit(e->code));
+    ssize_t n = write(g->ready_fd, line.data, line.len);
+    (void)n;
+    ei_buf_release(&line);
+}
+
+static int parse_options(struct ei_gateway *g, int argc, char **argv) {
+    static const struct option OPTIONS[] = {
+        {"name", required_argument, NULL, 'n'},     {"pki-dir", required_argument, NULL, 'p'},
+        {"data-dir", required_argument, NULL, 'd'}, {"listen", required_argument, NULL, 'l'},
+        {"master", required_argument, NULL, 'm'},   {"tokens", required_argument, NULL, 't'},
+        {"ready-fd", required_argument, NULL, 'r'}, {"log-format", required_argument, NULL, 'f'},
+        {NULL, 0, NULL, 0},
+    };
+    bool json = false;
+    int o;
+    while ((o = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+        switch (o) {
+        case 'n':
+            g->name = optarg;
+            break;
+        case 'p':
+            g->pki_dir = optarg;
+            break;
+        case 'd':
+            g->data_dir = optarg;
+            break;
+        case 'l':
+            g->listen = optarg;
+            break;
+        case 'm':
+            g->master_address = optarg;
+            break;
+        case 't':
+            g->tokens = optarg;
+            break;
+        case 'r':
+            g->ready_fd = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'f':
+            json = strcmp(optarg, "json") == 0;
+            break;
+        default:
+            return -1;
+        }
+    }
+    ei_log_setup("gateway", EI_LOG_INFO, json);
+    return g->pki_dir != NULL && g->data_dir != NULL && g->master_address != NULL &&
+                   g->tokens != NULL
+               ? 0
+               : -1;
+}
+
+int ei_gateway_main(int argc, char **argv) {
+    struct ei_gateway g = {.name = "gateway", .listen = "127.0.0.1:0", .ready_fd = -1};
+    if (parse_options(&g, argc, argv) != 0) {
+        (void)fputs("eider gateway: --pki-dir, --data-dir, --master and --tokens are needed\n",
+                    stderr);
+        return 2;
+    }
+    uv_loop_t loop;
+    (void)uv_loop_init(&loop);
+    g.loop = &loop;
+    g.incarnation = ei_random_u64();
+    struct ei_error e = {0};
+    if (start(&g, &e) != 0) {
+        tell_failure(&g, &e);
+        return ei_code_exit(e.code);
+    }
+    uv_signal_t *signals[] = {&g.sigterm, &g.sigint};
+    const int numbers[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < EI_ARRAY_LEN(signals); i++) {
+        (void)uv_signal_init(&loop, signals[i]);
+        signals[i]->data = &g;
+        (void)uv_signal_start(signals[i], on_stop, numbers[i]);
+    }
+    ei_master_link_start(&g);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    ei_gateway_engine_close(&g);
+    ei_map_release(&g.jobs);
+    ei_http_server_destroy(g.http);
+    ei_tls_destroy(g.tls);
+    (void)uv_loop_close(&loop);
+    return 0;
+}
