@@ -13,6 +13,10 @@ int ei_duck_layout_add(duckdb_logical_type type, struct ei_layout *l, struct ei_
 int ei_duck_type_parse(duckdb_connection c, const char *text, duckdb_logical_type *out,
                        struct ei_error *e);
 
+/* Several at once, with their layout. The caller frees *types (ei_duck_types_free) and *layout. */
+int ei_duck_types_parse(duckdb_connection c, const char *const *texts, size_t count,
+                        duckdb_logical_type **types, struct ei_layout *layout, struct ei_error *e);
+
 /* Appends the type's name, as DuckDB would print it and can parse it. */
 void ei_duck_type_print(duckdb_logical_type type, struct ei_buf *out);
 
