@@ -1,0 +1,66 @@
+/* The catalogue's messages: each becomes a command of the cluster state. */
+#include "master/internal.h"
+
+#include "base/mem.h"
+#include "os/os.h"
+
+#include <stdlib.h>
+
+void ei_session_reply(struct ei_session *l, const struct ei_message *msg,
+                      const struct ei_error *e) {
+    Eider__V1__Reply reply = EIDER__V1__REPLY__INIT;
+    Eider__V1__Error error;
+    if (e->code != EI_OK) {
+        ei_error_to_wire(e, &error);
+        reply.error = &error;
+    }
+    ei_conn_reply(l->conn, msg->request, &reply.base);
+}
+
+static void commit(struct ei_session *l, const struct ei_message *msg,
+                   const struct ei_state_command *c) {
+    struct ei_error e = {0};
+    (void)ei_journal_commit(l->master->journal, &l->master->state, c, &e);
+    ei_session_reply(l, msg, &e);
+}
+
+void ei_on_catalog_create(struct ei_session *l, const struct ei_message *msg) {
+    const Eider__V1__CatalogCreate *c = (const Eider__V1__CatalogCreate *)msg->body;
+    struct ei_state_command command = {.type = EI_STATE_TABLE_CREATE,
+                                       .or_replace = c->or_replace,
+                                       .if_not_exists = c->if_not_exists};
+    if (c->entry != NULL) {
+        command.name = c->entry->name;
+        command.sql = c->entry->sql;
+        command.comment = c->entry->comment;
+        command.created_ms = ei_unix_ms();
+    }
+    commit(l, msg, &command);
+}
+
+void ei_on_catalog_drop(struct ei_session *l, const struct ei_message *msg) {
+    const Eider__V1__CatalogDrop *d = (const Eider__V1__CatalogDrop *)msg->body;
+    struct ei_state_command command = {
+        .type = EI_STATE_TABLE_DROP, .name = d->name, .if_exists = d->if_exists};
+    commit(l, msg, &command);
+}
+
+void ei_on_catalog_list(struct ei_session *l, const struct ei_message *msg) {
+    const struct ei_state *s = &l->master->state;
+    Eider__V1__CatalogListReply reply = EIDER__V1__CATALOG_LIST_REPLY__INIT;
+    Eider__V1__CatalogEntry *entries = ei_calloc(s->table_count, sizeof *entries);
+    reply.entries = ei_calloc(s->table_count, sizeof *reply.entries);
+    reply.n_entries = s->table_count;
+    reply.version = s->version;
+    for (size_t i = 0; i < s->table_count; i++) {
+        eider__v1__catalog_entry__init(&entries[i]);
+        entries[i].name = s->tables[i].name;
+        entries[i].sql = s->tables[i].sql;
+        entries[i].comment = s->tables[i].comment;
+        entries[i].created_ms = s->tables[i].created_ms;
+        reply.entries[i] = &entries[i];
+    }
+    ei_conn_reply(l->conn, msg->request, &reply.base);
+    free(entries);
+    free(reply.entries);
+}

@@ -1,0 +1,297 @@
+/* What the files of the master share. Everything here belongs to the loop's thread. */
+#ifndef EIDER_MASTER_INTERNAL_H
+#define EIDER_MASTER_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "http/http.h"
+#include "master/journal.h"
+#include "rpc/rpc.h"
+#include "sched/sched.h"
+#include "state/state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Every limit of the master. */
+#define EI_JOB_STAGES_MAX 64
+#define EI_JOB_TASKS_MAX 1000000
+#define EI_STAGE_SOURCE_TASKS_MAX                                                                  \
+    50000 /* of a stage that another one reads: one frame lists them */
+#define EI_STAGE_PARTITIONS_MAX 65536
+#define EI_JOB_NAME_MAX 200 /* bytes, also of stages, inputs, users, queues */
+#define EI_JOBS_UNFINISHED_MAX 10000
+#define EI_HISTORY_JOBS_MAX 1000        /* finished jobs that are remembered */
+#define EI_HISTORY_BYTES_MAX (8u << 20) /* texts and task figures of these */
+#define EI_HISTORY_TASKS_MAX 1000       /* a finished job with more keeps figures of stages only */
+#define EI_JOB_WARNINGS_MAX 20
+#define EI_JOB_FAILURES_MAX 16    /* the last ones, with their texts */
+#define EI_PEERS_MAX 2000         /* registered processes, lost ones included */
+#define EI_PEER_PROCESSES_MAX 256 /* executors that one worker may report */
+#define EI_WORKER_CORES_MAX 4096
+#define EI_JOB_IDS_RESERVED 100        /* job ids taken from the state at a time */
+#define EI_ASSIGN_BYTES_MAX (4u << 20) /* a frame is sent when its tasks exceed this */
+
+#define EI_HEARTBEAT_MS 1000
+#define EI_HEARTBEAT_LOST_US 5000000
+#define EI_GRACE_CLOSED_US 200000    /* the process closed its connection: most likely it died */
+#define EI_GRACE_BROKEN_US 1000000   /* the connection broke: it may come back */
+#define EI_CHECK_US 500000           /* how often heartbeats are looked at */
+#define EI_MISSING_ATTEMPT_US 500000 /* an attempt that a returning worker did not mention */
+#define EI_PROGRESS_US 100000
+
+/* ---- registered processes (peers.c) ---- */
+
+enum ei_peer_state { EI_PEER_ALIVE, EI_PEER_GRACE, EI_PEER_LOST };
+
+/* An attempt that a worker was told to run and has not reported the end of. */
+struct ei_flight {
+    struct ei_attempt id;
+    int64_t launched_us;
+    int64_t missing_since_us; /* the worker came back without it; 0 = fine */
+};
+
+/* What a worker knows of a job. */
+struct ei_known_job {
+    uint64_t job;
+    uint32_t stage_count;
+    uint32_t generation[]; /* per stage: of the sources it has; 0 = not even the stage's spec */
+};
+
+struct ei_peer_process {
+    char *role, *name, *state;
+    uint32_t pid;
+    uint64_t rss_bytes;
+};
+
+/* A worker or gateway, known by role and name; stays when its process is lost. */
+struct ei_peer {
+    enum ei_role role;
+    char *name, *address, *host_id;
+    uint32_t pid, cores, http_port;
+    uint64_t memory_bytes, incarnation, epoch;
+    enum ei_peer_state state;
+    int64_t heard_us, grace_until_us, lost_ms;
+    struct ei_session *link; /* NULL without a connection */
+    uint64_t rss_bytes, disk_free_bytes, exchange_bytes;
+    struct ei_peer_process *processes;
+    size_t process_count;
+    /* workers only */
+    uint64_t node; /* the scheduler's name for this incarnation, 0 = not known to it */
+    struct ei_flight *flights;
+    size_t flight_count, flight_capacity;
+    struct ei_map known; /* job -> struct ei_known_job */
+    /* what the end of this loop turn sends */
+    struct ei_attempt *launches, *kills;
+    uint64_t *forgets;
+    size_t launch_count, launch_capacity, kill_count, kill_capacity, forget_count, forget_capacity;
+    bool queued; /* is in ei_master.pending */
+};
+
+/* A connection. */
+struct ei_session {
+    struct ei_master *master;
+    struct ei_conn *conn;
+    struct ei_peer *peer; /* after REGISTER */
+};
+
+/* ---- jobs (jobs.c, history.c) ---- */
+
+/* A task, and its output if it has one. */
+struct ei_task {
+    uint64_t node; /* of the output */
+    char *path;    /* of the output, NULL where there is none */
+    uint64_t file_bytes, rows_in, rows_out, bytes_in, bytes_out, wall_us;
+    uint32_t attempt; /* whose output counts, 0 = none */
+    uint32_t malformed;
+    uint32_t worker; /* 1 + index into ei_job.workers, 0 = none yet */
+};
+
+/* Figures of the tasks of a stage that have an output. */
+struct ei_stage_totals {
+    uint64_t rows_in, rows_out, bytes_in, bytes_out, malformed;
+    uint64_t cpu_us, spill_bytes; /* spent, also on outputs that were lost later */
+    uint32_t done;
+};
+
+struct ei_job_stage {
+    char *name, *sql;
+    uint32_t *inputs;
+    uint32_t input_count;
+    uint32_t task_count, partitions;
+    Eider__V1__Distribution output;
+    struct ei_task *tasks; /* NULL once only the figures below are kept */
+    struct ei_stage_totals totals;
+    uint32_t output_generation; /* grows when an output of this stage comes or goes */
+    uint32_t retries, rounds;
+    int64_t started_us, ended_us;
+    uint64_t median_us, max_us; /* of the tasks' times; set at the end of the job */
+    char *first_malformed;      /* "access.log:17: ..." of the lowest task that said so */
+    uint32_t first_malformed_task;
+    bool many_files; /* malformed lines in more than one */
+};
+
+struct ei_failure {
+    struct ei_attempt id;
+    struct ei_error error;
+    char worker[64];
+    uint32_t position;
+};
+
+struct ei_job {
+    uint64_t id;
+    enum ei_job_state state;
+    bool bound, released, release_sent, forgotten;
+    struct ei_session *submitter; /* NULL once its connection is closed */
+    Eider__V1__JobSpec *spec;     /* NULL once the job has ended */
+    char *name, *kind, *text, *user, *queue, *plan_text, *whole_reason;
+    struct ei_job_stage *stages;
+    uint32_t stage_count;
+    char **workers; /* names that tasks refer to */
+    uint32_t worker_count, worker_capacity;
+    struct ei_failure *failures; /* ring of the last EI_JOB_FAILURES_MAX */
+    uint32_t failure_count;
+    char **warnings; /* other than malformed lines */
+    size_t warning_count;
+    char *cancel_reason;
+    struct ei_error *error; /* why it failed or was cancelled */
+    uint32_t error_position;
+    int64_t submitted_ms, started_ms, ended_ms; /* Unix time, for people */
+    int64_t submitted_us, started_us, ended_us;
+    size_t history_bytes;
+    bool changed;       /* the submitter is to hear of a new state */
+    bool progressed;    /* ... of progress */
+    bool notify_queued; /* is in ei_master.notify */
+    int64_t update_due_us;
+};
+
+/* ---- the process ---- */
+
+struct ei_master {
+    uv_loop_t loop;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t timer;
+    uv_signal_t sigterm, sigint;
+    char *name;
+    struct ei_tls *tls;
+    struct ei_server *server, *ui_server;
+    struct ei_http_server *http;
+    struct ei_session root; /* data of connections that are not open yet */
+    struct ei_sched *sched;
+    struct ei_sched_actions actions;
+    bool acting;
+    struct ei_state state;
+    struct ei_journal *journal;
+    struct ei_map peers; /* "role/name" -> struct ei_peer */
+    struct ei_map nodes; /* scheduler's node -> struct ei_peer */
+    struct ei_peer **pending;
+    size_t pending_count, pending_capacity;
+    uint64_t next_node, next_epoch, next_job, first_job;
+    struct ei_job **jobs; /* by rising id */
+    size_t job_count, job_capacity;
+    size_t unfinished, history_jobs, history_bytes;
+    uint64_t ended_by_state[5]; /* since the start */
+    uint64_t *to_release;       /* jobs that ended badly: nobody reads their outputs */
+    size_t to_release_count, to_release_capacity;
+    struct ei_job **notify; /* jobs whose submitters are to hear something */
+    size_t notify_count, notify_capacity;
+    uint64_t *forgotten; /* finished jobs whose task details are to be slimmed */
+    size_t forgotten_count, forgotten_capacity;
+    struct ei_job **ended; /* in this loop turn: their specs go after the frames have left */
+    size_t ended_count, ended_capacity;
+    int64_t started_ms, last_check_us, next_check_us, timer_due_us;
+    bool stopping;
+};
+
+/* pump.c: the scheduler's step and what follows from it */
+void ei_master_step(struct ei_master *m, const struct ei_sched_event *event);
+void ei_master_act(struct ei_master *m); /* carries out m->actions */
+void ei_master_flush(struct ei_master *m);
+void ei_master_turn(struct ei_master *m); /* end of a loop turn */
+void ei_master_on_timer(uv_timer_t *t);
+void ei_master_want(struct ei_master *m, struct ei_peer *p); /* p has something to send */
+
+/* peers.c */
+extern const struct ei_conn_events ei_master_conn_events;
+struct ei_peer *ei_peer_by_node(const struct ei_master *m, uint64_t node);
+void ei_peer_node_down(struct ei_master *m, struct ei_peer *p);
+void ei_peers_check(struct ei_master *m, int64_t now_us);
+void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t job);
+struct ei_flight *ei_peer_flight(struct ei_peer *p, const struct ei_attempt *id);
+void ei_peer_land(struct ei_peer *p, const struct ei_attempt *id); /* the attempt has ended */
+void ei_peer_destroy(struct ei_peer *p);
+void ei_on_register(struct ei_session *l, const struct ei_message *msg);
+void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg);
+
+/* spec.c */
+int ei_spec_check(const Eider__V1__JobSpec *spec, struct ei_error *e);
+/* Reads partitions of hash inputs? Their number, or 0. */
+uint32_t ei_spec_hash_partitions(const Eider__V1__JobSpec *spec, const Eider__V1__StageSpec *stage);
+
+/* jobs.c */
+struct ei_job *ei_job_find(const struct ei_master *m, uint64_t id);
+void ei_job_changed_state(struct ei_master *m, const struct ei_sched_action *a);
+int ei_job_cancel(struct ei_master *m, uint64_t id, const char *reason, struct ei_error *e);
+void ei_job_release(struct ei_master *m, struct ei_job *job);
+void ei_job_destroy(struct ei_job *job);
+void ei_jobs_link_closed(struct ei_master *m, struct ei_session *l);
+bool ei_job_finished(const struct ei_job *job);
+void ei_on_submit(struct ei_session *l, const struct ei_message *msg);
+void ei_on_cancel(struct ei_session *l, const struct ei_message *msg);
+void ei_on_release(struct ei_session *l, const struct ei_message *msg);
+
+/* job_build.c: a job's own record of what was submitted */
+struct ei_job *ei_job_create(const Eider__V1__JobSpec *spec);
+void ei_job_slim(struct ei_job *job);          /* nobody needs its outputs any more */
+size_t ei_job_bytes(const struct ei_job *job); /* of memory, roughly */
+
+/* tasks.c: what workers report */
+void ei_on_task_events(struct ei_session *l, const struct ei_message *msg);
+/* The message borrows from the stage and the worker's record; false if there is no output now. */
+bool ei_task_to_output(const struct ei_master *m, const struct ei_job_stage *stage, uint32_t task,
+                       Eider__V1__Output *out);
+void ei_task_output_dropped(struct ei_master *m, const struct ei_attempt *id);
+const struct ei_failure *ei_job_failure(const struct ei_job *job, const struct ei_attempt *id);
+/* A node took its attempts with it. */
+void ei_task_note_failure(struct ei_job *job, const struct ei_attempt *id, const char *worker,
+                          enum ei_code code, const char *text, uint32_t position);
+
+/* updates.c: what submitters hear */
+void ei_job_notify(struct ei_master *m, struct ei_job *job, bool state_changed);
+/* Sends what is due; returns when the next one is, INT64_MAX if none. */
+int64_t ei_updates_send(struct ei_master *m, int64_t now_us);
+/* Malformed lines and the tasks' own warnings, as sentences appended one by one through `add`. */
+void ei_job_each_warning(const struct ei_job *job, void (*add)(void *, const char *), void *data);
+void ei_stage_counts(const struct ei_master *m, const struct ei_job *job, uint32_t stage,
+                     struct ei_sched_stage_counts *out);
+
+/* history.c */
+void ei_history_add(struct ei_master *m, struct ei_job *job);
+void ei_history_trim(struct ei_master *m);
+/* Median and maximum of the tasks' times of a stage. */
+void ei_stage_times(const struct ei_job_stage *stage, uint64_t *median_us, uint64_t *max_us);
+
+/* catalog.c */
+void ei_on_catalog_create(struct ei_session *l, const struct ei_message *msg);
+void ei_on_catalog_drop(struct ei_session *l, const struct ei_message *msg);
+void ei_on_catalog_list(struct ei_session *l, const struct ei_message *msg);
+void ei_session_reply(struct ei_session *l, const struct ei_message *msg, const struct ei_error *e);
+
+/* rest.c: the routes; rest_jobs.c */
+struct ei_json;
+void ei_rest_json(struct ei_http_request *r, struct ei_json *j); /* answers with it, frees it */
+extern const struct ei_http_route ei_master_routes[];
+extern const size_t ei_master_route_count;
+void ei_rest_jobs(struct ei_http_request *r, void *data);
+void ei_rest_job(struct ei_http_request *r, void *data);
+void ei_rest_job_tasks(struct ei_http_request *r, void *data);
+void ei_rest_job_cancel(struct ei_http_request *r, void *data);
+void ei_rest_ui(struct ei_http_request *r, void *data);
+const char *ei_job_state_name(enum ei_job_state state);
+/* Why a job or stage does not run now, as a sentence; false if it does or has ended. */
+bool ei_job_wait_reason(const struct ei_master *m, const struct ei_job *job, struct ei_buf *out);
+
+#endif

@@ -1,0 +1,243 @@
+/* Jobs from submission to their end. */
+#include "master/internal.h"
+
+#include "base/mem.h"
+#include "os/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool ei_job_finished(const struct ei_job *job) {
+    return job->state >= EI_JOB_SUCCEEDED;
+}
+
+struct ei_job *ei_job_find(const struct ei_master *m, uint64_t id) {
+    size_t low = 0, high = m->job_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (m->jobs[mid]->id == id)
+            return m->jobs[mid];
+        if (m->jobs[mid]->id < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+/* ---- submission ---- */
+
+/* Ids are taken from the lasting state in blocks, before the first of them is used. */
+static int next_id(struct ei_master *m, uint64_t *id, struct ei_error *e) {
+    if (m->next_job > m->state.job_ids_used) {
+        struct ei_state_command c = {.type = EI_STATE_JOB_IDS,
+                                     .job_ids = m->state.job_ids_used + EI_JOB_IDS_RESERVED};
+        if (ei_journal_commit(m->journal, &m->state, &c, e) < 0)
+            return -1;
+    }
+    *id = m->next_job++;
+    return 0;
+}
+
+static void start(struct ei_master *m, const struct ei_job *job) {
+    struct ei_sched_stage *stages = ei_calloc(job->stage_count, sizeof *stages);
+    for (uint32_t i = 0; i < job->stage_count; i++)
+        stages[i] = (struct ei_sched_stage){
+            .tasks = job->stages[i].task_count,
+            .inputs = job->stages[i].inputs,
+            .input_count = job->stages[i].input_count,
+            .cores = 1,
+            .memory_bytes = job->spec->memory_bytes,
+        };
+    struct ei_sched_event event = {
+        .type = EI_SCHED_JOB_SUBMIT,
+        .now_us = ei_now_us(),
+        .u.submit = {job->id, stages, job->stage_count, job->spec->priority, job->user, job->queue},
+    };
+    ei_master_step(m, &event);
+    free(stages);
+}
+
+static int submit(struct ei_session *l, const Eider__V1__SubmitJob *msg, uint64_t *id,
+                  struct ei_error *e) {
+    struct ei_master *m = l->master;
+    if (ei_spec_check(msg->spec, e) != 0)
+        return -1;
+    if (m->unfinished >= EI_JOBS_UNFINISHED_MAX)
+        return ei_fail(e, EI_LIMIT, "%d jobs are waiting or running, the limit; try again later",
+                       EI_JOBS_UNFINISHED_MAX);
+    if (next_id(m, id, e) != 0)
+        return -1;
+    struct ei_job *job = ei_job_create(msg->spec);
+    job->id = *id;
+    job->bound = msg->bound_to_connection;
+    job->submitter = l;
+    EI_GROW(m->jobs, m->job_count, m->job_capacity);
+    m->jobs[m->job_count++] = job;
+    m->unfinished++;
+    return 0;
+}
+
+void ei_on_submit(struct ei_session *l, const struct ei_message *msg) {
+    Eider__V1__SubmitJobReply reply = EIDER__V1__SUBMIT_JOB_REPLY__INIT;
+    Eider__V1__Error error;
+    struct ei_error e = {0};
+    if (submit(l, (const Eider__V1__SubmitJob *)msg->body, &reply.job, &e) != 0) {
+        ei_error_to_wire(&e, &error);
+        reply.error = &error;
+    }
+    ei_conn_reply(l->conn, msg->request, &reply.base);
+    if (reply.error == NULL)
+        start(l->master, ei_job_find(l->master, reply.job));
+}
+
+/* ---- the end ---- */
+
+static void set_error(struct ei_job *job, enum ei_code code, const char *text, uint32_t position) {
+    if (job->error == NULL)
+        job->error = ei_calloc(1, sizeof *job->error);
+    (void)ei_fail(job->error, code, "%s", text);
+    job->error_position = position;
+}
+
+/* One sentence: what went wrong, and where it did. */
+static void explain_failure(struct ei_job *job, const struct ei_sched_action *a) {
+    const struct ei_failure *f = ei_job_failure(job, &a->id);
+    const char *stage = a->id.stage < job->stage_count ? job->stages[a->id.stage].name : "";
+    struct ei_buf where = {0};
+    ei_buf_printf(&where, "stage %u%s%s%s, task %u", a->id.stage, stage[0] ? " \"" : "", stage,
+                  stage[0] ? "\"" : "", a->id.task);
+    if (f != NULL)
+        ei_buf_printf(&where, " on %s", f->worker);
+    if (a->id.attempt > 1)
+        ei_buf_printf(&where, ", %u attempts", a->id.attempt);
+    struct ei_buf text = {0};
+    if (f != NULL)
+        ei_buf_puts(&text, f->error.text);
+    else if (a->code == EI_INPUT_LOST || a->code == EI_LOST)
+        ei_buf_puts(&text, "the outputs of finished tasks were lost too often");
+    else
+        ei_buf_printf(&text, "the task ended with \"%s\"", ei_code_name(a->code));
+    while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '.'))
+        text.data[--text.len] = '\0';
+    ei_buf_printf(&text, " (%s)", where.data);
+    set_error(job, f != NULL && f->error.code != EI_OK ? f->error.code : a->code, text.data,
+              f != NULL ? f->position : 0);
+    ei_buf_release(&where);
+    ei_buf_release(&text);
+}
+
+/* What the scheduler will forget and people will ask for. */
+static void keep_figures(struct ei_master *m, struct ei_job *job) {
+    for (uint32_t i = 0; i < job->stage_count; i++) {
+        struct ei_job_stage *stage = &job->stages[i];
+        struct ei_sched_stage_counts counts = {0};
+        if (ei_sched_stage_counts(m->sched, job->id, i, &counts)) {
+            stage->retries = counts.retries;
+            stage->rounds = counts.rounds;
+        }
+        if (stage->started_us != 0 && stage->ended_us == 0)
+            stage->ended_us = job->ended_us;
+        ei_stage_times(stage, &stage->median_us, &stage->max_us);
+    }
+}
+
+static void finish(struct ei_master *m, struct ei_job *job, const struct ei_sched_action *a) {
+    job->ended_us = ei_now_us();
+    job->ended_ms = ei_unix_ms();
+    if (a->state == EI_JOB_FAILED) {
+        explain_failure(job, a);
+    } else if (a->state == EI_JOB_CANCELLED) {
+        char *text =
+            ei_asprintf("job %llu was cancelled: %s", (unsigned long long)job->id,
+                        job->cancel_reason != NULL ? job->cancel_reason : "no reason given");
+        set_error(job, a->code != EI_OK ? a->code : EI_CANCELLED, text, 0);
+        free(text);
+    }
+    keep_figures(m, job);
+    m->unfinished--;
+    m->ended_by_state[a->state]++;
+    EI_GROW(m->ended, m->ended_count, m->ended_capacity);
+    m->ended[m->ended_count++] = job;
+    ei_history_add(m, job);
+    if (a->state != EI_JOB_SUCCEEDED || job->released || (job->bound && job->submitter == NULL)) {
+        EI_GROW(m->to_release, m->to_release_count, m->to_release_capacity);
+        m->to_release[m->to_release_count++] = job->id;
+    }
+}
+
+void ei_job_changed_state(struct ei_master *m, const struct ei_sched_action *a) {
+    struct ei_job *job = ei_job_find(m, a->id.job);
+    if (job == NULL || ei_job_finished(job))
+        return;
+    job->state = a->state;
+    if (a->state == EI_JOB_RUNNING && job->started_us == 0) {
+        job->started_us = ei_now_us();
+        job->started_ms = ei_unix_ms();
+    }
+    if (ei_job_finished(job))
+        finish(m, job, a);
+    ei_job_notify(m, job, true);
+}
+
+/* ---- cancel, release ---- */
+
+int ei_job_cancel(struct ei_master *m, uint64_t id, const char *reason, struct ei_error *e) {
+    struct ei_job *job = ei_job_find(m, id);
+    if (job == NULL)
+        return ei_fail(e, EI_NOT_FOUND, "there is no job %llu", (unsigned long long)id);
+    if (ei_job_finished(job))
+        return 0;
+    free(job->cancel_reason);
+    job->cancel_reason = ei_strndup(reason, EI_JOB_NAME_MAX);
+    struct ei_sched_event event = {
+        .type = EI_SCHED_JOB_CANCEL, .now_us = ei_now_us(), .u.job = {id, EI_CANCELLED}};
+    ei_master_step(m, &event);
+    return 0;
+}
+
+/* A job that is not finished is released when it is. */
+void ei_job_release(struct ei_master *m, struct ei_job *job) {
+    bool again = job->released && job->release_sent;
+    job->released = true;
+    if (again || !ei_job_finished(job))
+        return;
+    job->release_sent = true;
+    struct ei_sched_event event = {
+        .type = EI_SCHED_JOB_RELEASE, .now_us = ei_now_us(), .u.job = {job->id, EI_OK}};
+    ei_master_step(m, &event);
+}
+
+void ei_on_cancel(struct ei_session *l, const struct ei_message *msg) {
+    const Eider__V1__CancelJob *c = (const Eider__V1__CancelJob *)msg->body;
+    struct ei_error e = {0};
+    const char *reason = c->reason != NULL && c->reason[0] != '\0' ? c->reason : "by its user";
+    (void)ei_job_cancel(l->master, c->job, reason, &e);
+    ei_session_reply(l, msg, &e);
+}
+
+void ei_on_release(struct ei_session *l, const struct ei_message *msg) {
+    const Eider__V1__ReleaseJob *r = (const Eider__V1__ReleaseJob *)msg->body;
+    struct ei_error e = {0};
+    struct ei_job *job = ei_job_find(l->master, r->job);
+    if (job != NULL)
+        ei_job_release(l->master, job);
+    else
+        (void)ei_fail(&e, EI_NOT_FOUND, "there is no job %llu", (unsigned long long)r->job);
+    ei_session_reply(l, msg, &e);
+}
+
+void ei_jobs_link_closed(struct ei_master *m, struct ei_session *l) {
+    if (m->stopping)
+        return;
+    for (size_t i = 0; i < m->job_count; i++) {
+        struct ei_job *job = m->jobs[i];
+        if (job->submitter != l)
+            continue;
+        job->submitter = NULL;
+        if (!job->bound)
+            continue;
+        (void)ei_job_cancel(m, job->id, "the connection that it was submitted on was closed", NULL);
+        ei_job_release(m, job);
+    }
+}
