@@ -45,7 +45,7 @@ def tracked(*endings):
 # ---- lint ------------------------------------------------------------------------------------------
 
 def tool_checks(_):
-    for name in ("layers", "banned", "length"):
+    for name in ("layers", "banned", "length", "docs"):
         yield (f"lint: {name}", *run(["python3", f"tools/check_{name}.py"]))
 
 
