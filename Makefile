@@ -39,7 +39,7 @@ test-clients:
 	@echo "No clients of other systems are tested yet: none of their protocols is spoken yet."
 
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+	find src tests tools include \( -name '*.c' -o -name '*.h' \) | xargs clang-format-14 -i
 
 install: all
 	install -D -m 755 $(BUILD)/src/cli/eider $(DESTDIR)$(PREFIX)/bin/eider

@@ -16,6 +16,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from project_files import project_files  # noqa: E402
+
 LOGS = os.path.join(ROOT, "build-test-logs")
 TAIL_LINES = 40
 THREADED_TESTS = ("rpc", "http", "duck", "executor")  # unit tests that TSan runs too
@@ -37,11 +40,6 @@ def run(command, timeout=900, **more):
         return False, f"{command[0]}: {error}"
 
 
-def tracked(*endings):
-    _, out = run(["git", "ls-files", "-co", "--exclude-standard"])
-    return [f for f in out.splitlines() if f.endswith(endings) and os.path.exists(os.path.join(ROOT, f))]
-
-
 # ---- lint ------------------------------------------------------------------------------------------
 
 def tool_checks(_):
@@ -50,16 +48,16 @@ def tool_checks(_):
 
 
 def format_check(_):
-    yield ("lint: format", *run(["clang-format-14", "--dry-run", "-Werror"] + tracked(".c", ".h")))
+    yield ("lint: format", *run(["clang-format-14", "--dry-run", "-Werror"] + project_files(".c", ".h")))
 
 
 def python_check(_):
-    yield ("lint: python compiles", *run(["python3", "-m", "compileall", "-q", "-f"] + tracked(".py"),
+    yield ("lint: python compiles", *run(["python3", "-m", "compileall", "-q", "-f"] + project_files(".py"),
                                          env={"PYTHONPYCACHEPREFIX": "/tmp/eider-pycache"}))
 
 
 def shell_check(_):
-    for path in tracked(".sh") + [".ci/run"]:
+    for path in project_files(".sh") + [".ci/run"]:
         yield (f"lint: sh -n {path}", *run(["sh", "-n", path]))
 
 
@@ -72,7 +70,7 @@ def cppcheck(options):
 
 
 def clang_tidy(options):
-    sources = [f for f in tracked(".c") if f.startswith("src/")]
+    sources = [f for f in project_files(".c") if f.startswith("src/")]
     if not os.path.exists(os.path.join(ROOT, "build-fuzz", "compile_commands.json")):
         yield ("lint: clang-tidy", False, "build-fuzz is not there: the group build makes it")
         return

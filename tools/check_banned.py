@@ -3,10 +3,9 @@
 source for unfinished-work marks and trailing blanks."""
 import os
 import re
-import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from project_files import ROOT, project_files
 
 BANNED = {
     "sprintf": "no bound: use snprintf", "vsprintf": "no bound: use vsnprintf",
@@ -36,12 +35,6 @@ def strip_strings_and_comments(text):
     return re.sub(pattern, blank, text, flags=re.S)
 
 
-def listed_files():
-    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT,
-                         capture_output=True, text=True, check=True).stdout
-    return [f for f in out.splitlines() if os.path.isfile(os.path.join(ROOT, f))]
-
-
 def check_lines(path, text):
     faults = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -61,11 +54,10 @@ def check_lines(path, text):
 def main():
     kinds = (".c", ".h", ".py", ".sh", ".proto", ".build", ".js", ".css", ".html", ".md", ".txt")
     faults, files = [], 0
-    for path in listed_files():
-        if path.endswith(kinds) or path in ("Makefile", ".ci/run"):
-            with open(os.path.join(ROOT, path), encoding="utf-8") as source:
-                faults += check_lines(path, source.read())
-            files += 1
+    for path in project_files(*kinds, "Makefile", ".ci/run"):
+        with open(os.path.join(ROOT, path), encoding="utf-8") as source:
+            faults += check_lines(path, source.read())
+        files += 1
     print("\n".join(faults + [f"{files} files, {len(faults)} faults"]))
     return 1 if faults or not files else 0
 

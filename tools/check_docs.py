@@ -4,10 +4,9 @@ must exist, each `function()` must stand in one of the files named in the same i
 must lead somewhere."""
 import os
 import re
-import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from project_files import ROOT, project_files
 PATH = re.compile(r"`((?:src|tests|tools|proto|scripts|bench|docs|web)/[\w./-]*)`")
 CALL = re.compile(r"`([a-z_0-9]+)\(\)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -43,8 +42,7 @@ def check_item(text):
 
 def main():
     faults = calls = 0
-    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True,
-                            check=True).stdout.split()
+    listed = project_files(".md")
     for document in listed:
         text = read(document)
         calls += len(CALL.findall(text))
