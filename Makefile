@@ -39,11 +39,11 @@ test-clients:
 	@echo "No clients of other systems are tested yet: none of their protocols is spoken yet."
 
 format:
-	find src tests tools include \( -name '*.c' -o -name '*.h' \) | xargs clang-format-14 -i
+	find src tests tools \( -name '*.c' -o -name '*.h' \) | xargs clang-format-14 -i
 
 install: all
 	install -D -m 755 $(BUILD)/src/cli/eider $(DESTDIR)$(PREFIX)/bin/eider
 	install -D -m 755 third_party/duckdb/libduckdb.so $(DESTDIR)$(PREFIX)/lib/eider/libduckdb.so
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-test-logs
