@@ -15,8 +15,9 @@
 
 #define RESTART_MIN_MS 100
 #define RESTART_MAX_MS 5000
-#define EARLY_DEATH_US 1000000 /* a death this soon after the start is not worth a quick restart   \
-                                */
+#define EARLY_DEATH_US                                                                             \
+    1000000 /* a death this soon after the start is not worth a quick restart                      \
+             */
 #define OOM_SCORE_ADJ 900
 
 /* A bound for what the memory limit of DuckDB does not see. Address space of data, not memory in

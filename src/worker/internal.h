@@ -30,7 +30,6 @@ struct worker;
 struct job;
 struct fetch;
 struct waiting;
-struct reader;
 
 struct task_id {
     uint64_t job;
@@ -158,7 +157,6 @@ struct worker {
     uint64_t fetch_count;  /* makes names of fetched files unique */
     uint64_t exchange_bytes;
     size_t serving;
-    struct reader *serve_template; /* owned; see serve.c */
     bool stopping;
     uv_signal_t sigterm, sigint, sigchld;
     uv_timer_t exit_timer;

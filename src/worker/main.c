@@ -175,7 +175,7 @@ static int load_identity(struct worker *w, struct ei_error *e) {
 
 static int start_listening(struct worker *w, struct ei_error *e) {
     char host[256];
-    int port;
+    int port = 0;
     if (split_address(w->o.listen, host, sizeof host, &port, e) != 0 ||
         ei_worker_serve_start(w, host, port, e) != 0)
         return -1;
@@ -263,7 +263,6 @@ static void worker_release(struct worker *w) {
     ei_buf_release(&w->master.outbox);
     free(w->executor.directory);
     free(w->executor.killed_because);
-    free(w->serve_template);
     free(w->address);
     free(w->exchange_dir);
     free(w->fetched_dir);

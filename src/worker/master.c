@@ -189,8 +189,8 @@ static void on_closed(struct ei_conn *c, void *data, const struct ei_error *e) {
     if (e->code != EI_OK && strncmp(l->last_failure, e->text, sizeof l->last_failure - 1) != 0) {
         ei_log(EI_LOG_WARN, "no connection to the master at %s: %s; trying again", w->o.master,
                e->text);
-        snprintf(l->last_failure, sizeof l->last_failure, "%.*s",
-                 (int)sizeof l->last_failure - 1, e->text);
+        snprintf(l->last_failure, sizeof l->last_failure, "%.*s", (int)sizeof l->last_failure - 1,
+                 e->text);
     }
     uv_timer_start(&l->retry_timer, retry, l->backoff_ms, 0);
     l->backoff_ms = EI_MIN(l->backoff_ms * 2, BACKOFF_MAX_MS);

@@ -128,19 +128,16 @@ static void on_message(struct ei_conn *c, void *data, const struct ei_message *m
     uv_queue_work(&w->loop, &r->work, read_range, read_done);
 }
 
-/* Until it is open, a connection's data is the template: a reader without a connection. */
+/* The data of an accepted connection is the worker at first. */
 static void on_open(struct ei_conn *c, void *data) {
-    const struct reader *template = data;
     struct reader *r = ei_calloc(1, sizeof *r);
-    r->w = template->w;
+    r->w = data;
     r->conn = c;
     ei_conn_set_data(c, r);
 }
 
 static void on_closed(struct ei_conn *c, void *data, const struct ei_error *e) {
     struct reader *r = data;
-    if (r->conn != c)
-        return; /* the template: it was never open */
     r->conn = NULL;
     reader_release(r);
 }
@@ -148,12 +145,7 @@ static void on_closed(struct ei_conn *c, void *data, const struct ei_error *e) {
 static const struct ei_conn_events serve_events = {on_open, on_message, on_closed};
 
 int ei_worker_serve_start(struct worker *w, const char *host, int port, struct ei_error *e) {
-    w->serve_template = ei_calloc(1, sizeof *w->serve_template);
-    w->serve_template->w = w;
-    struct ei_server_options o = {.host = host,
-                                  .port = port,
-                                  .tls = w->tls,
-                                  .events = &serve_events,
-                                  .data = w->serve_template};
+    struct ei_server_options o = {
+        .host = host, .port = port, .tls = w->tls, .events = &serve_events, .data = w};
     return ei_server_listen(&w->server, &w->loop, &o, e);
 }
