@@ -112,9 +112,9 @@ static void plan_restart(struct worker *w, const struct ei_error *death, bool wa
     if (!was_ready || early) {
         if (!x->setup_failed)
             x->start_error = *death;
-        delay_ms = RESTART_MAX_MS;
-        if (x->bad_starts < 6)
-            delay_ms = EI_MIN((uint64_t)RESTART_MIN_MS << x->bad_starts, RESTART_MAX_MS);
+        if (x->bad_starts > 0) /* the first time it may be bad luck */
+            delay_ms = (uint64_t)RESTART_MIN_MS << EI_MIN(x->bad_starts - 1, 6u);
+        delay_ms = EI_MIN(delay_ms, RESTART_MAX_MS);
         x->bad_starts++;
     }
     uv_timer_start(&x->start_timer, start_again, delay_ms, 0);

@@ -159,7 +159,7 @@ struct worker {
     size_t serving;
     bool stopping;
     uv_signal_t sigterm, sigint, sigchld;
-    uv_timer_t exit_timer;
+    uv_timer_t exit_timer, started_timer;
 };
 
 /* main.c */
@@ -238,6 +238,10 @@ void ei_worker_peers_close(struct worker *w);
 
 /* serve.c: READ_OUTPUT of this worker's published outputs */
 int ei_worker_serve_start(struct worker *w, const char *host, int port, struct ei_error *e);
+
+/* memory.c */
+/* Once everything has started. */
+void ei_worker_drop_start_memory(void);
 
 /* executor.c: the child process */
 void ei_worker_executor_start(struct worker *w);

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_AFTER_MS 2000 /* whatever still hangs then */
+#define EXIT_AFTER_MS 2000    /* whatever still hangs then */
+#define STARTED_AFTER_MS 1000 /* the first second's memory is not the next hour's */
 #define CORES_MAX 1024
 
 /* ---- options ---- */
@@ -273,9 +274,15 @@ static void worker_release(struct worker *w) {
     free(w);
 }
 
+static void on_started(uv_timer_t *timer) {
+    ei_worker_drop_start_memory();
+}
+
 static void run(struct worker *w) {
     uv_timer_init(&w->loop, &w->exit_timer);
-    w->exit_timer.data = w;
+    uv_timer_init(&w->loop, &w->started_timer);
+    w->exit_timer.data = w->started_timer.data = w;
+    uv_timer_start(&w->started_timer, on_started, STARTED_AFTER_MS, 0);
     watch_signal(w, &w->sigterm, on_terminate, SIGTERM);
     watch_signal(w, &w->sigint, on_terminate, SIGINT);
     watch_signal(w, &w->sigchld, on_child, SIGCHLD);

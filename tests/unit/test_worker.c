@@ -731,8 +731,10 @@ static void test_idle_memory(void **state) {
     uint64_t worker = w->heartbeat->rss_bytes, executor = w->heartbeat->processes[0]->rss_bytes;
     print_message("idle memory: worker %.1f MB, executor %.1f MB\n", (double)worker / 1e6,
                   (double)executor / 1e6);
-    if (!SANITIZED)
-        assert_true(executor < 60u << 20);
+    if (!SANITIZED) {
+        assert_true(worker < 8u << 20);
+        assert_true(executor < 45u << 20);
+    }
 }
 
 static void flip_byte(const char *path, off_t at) {
