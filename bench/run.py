@@ -147,10 +147,10 @@ def mawk_call(path):
 def make_log(directory, megabytes):
     path = os.path.join(directory, "access.log")
     generator = tool("gen-access-log")
-    sample = run([generator, "--lines", "20000", "--malformed-every", "0", "--output", path])
+    sample = run([generator, "--lines", "20000", "--malformed-every", "0", "-o", path])
     check(sample.returncode == 0, sample.stderr)
     lines = int(megabytes * 1e6 / (os.path.getsize(path) / 20000))
-    done = run([generator, "--lines", str(lines), "--malformed-every", "0", "--output", path], timeout=600)
+    done = run([generator, "--lines", str(lines), "--malformed-every", "0", "-o", path], timeout=600)
     check(done.returncode == 0, done.stderr)
     return path
 

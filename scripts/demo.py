@@ -25,10 +25,11 @@ SFO,San Francisco,west
 
 def queries(log, airports):
     """(title, query, what one DuckDB runs for it)"""
-    line_pattern = (r'^\S+ \S+ .+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "(?:[^"\\]|\\.)*" \d+ (?:\d+|-)'
+    line_pattern = (r'^\S+ \S+ \S+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "(?:[^"\\]|\\.)*" \d+ (?:\d+|-)'
                     r'(?: "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*")?$').replace("'", "''")
     lines = (f"(SELECT regexp_extract(line, '^(\\S+) ', 1) AS ip FROM read_csv('{log}', auto_detect=false, "
-             "header=false, delim='\\x01', quote='', escape='', columns={'line': 'VARCHAR'}) "
+             "header=false, delim='\\x01', quote='', escape='', ignore_errors=true, "
+             "columns={'line': 'VARCHAR'}) "
              f"WHERE regexp_matches(line, '{line_pattern}'))")
     top = "SELECT ip, count(*) AS requests FROM {} GROUP BY ip ORDER BY requests DESC, ip LIMIT 10"
     flights = f"'{FLIGHTS}'"
@@ -88,7 +89,7 @@ def demonstrate(lines):
     with home:
         log, airports = os.path.join(home.name, "access.log"), os.path.join(home.name, "airports.csv")
         print(f"writing an access log of {lines} lines", flush=True)
-        made = run([tool("gen-access-log"), "--lines", str(lines), "--output", log], timeout=600)
+        made = run([tool("gen-access-log"), "--lines", str(lines), "-o", log], timeout=600)
         if made.returncode != 0:
             sys.exit(f"demo: the log generator fails: {made.stderr}")
         with open(airports, "w", encoding="utf-8") as f:
