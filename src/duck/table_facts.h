@@ -45,6 +45,15 @@ bool ei_table_facts_is_file_function(const char *name);
 int ei_table_facts_load(duckdb_connection c, const struct ei_table_call *call, uint32_t want_splits,
                         struct ei_table_facts **out, struct ei_error *e);
 
+/* The same with other sizes of splits: for tests. */
+struct ei_table_limits {
+    uint64_t min_parquet_bytes, max_parquet_bytes; /* of a split, compressed, as on disk */
+    uint64_t min_text_bytes, max_text_bytes;
+};
+int ei_table_facts_load_limited(duckdb_connection c, const struct ei_table_call *call,
+                                uint32_t want_splits, const struct ei_table_limits *limits,
+                                struct ei_table_facts **out, struct ei_error *e);
+
 void ei_table_facts_destroy(struct ei_table_facts *f); /* NULL-safe */
 
 #endif

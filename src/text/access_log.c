@@ -26,38 +26,38 @@ void ei_access_scanner_feed(struct ei_access_scanner *s, const char *data, size_
     s->window_begin = s->window_end = 0;
 }
 
-/* Four masks in one allocation; one word more each for the bit behind the window. */
+/* Three masks in one allocation; one word more each for the bit behind the window. */
 static void set_window_capacity(struct ei_access_scanner *s, size_t bytes) {
     size_t words = bytes / 64 + 1;
     free(s->lines);
-    s->lines = ei_calloc(4 * words, sizeof *s->lines);
+    s->lines = ei_calloc(3 * words, sizeof *s->lines);
     s->spaces = s->lines + words;
     s->quotes = s->spaces + words;
-    s->high = s->quotes + words;
     s->window_capacity = bytes;
 }
 
+static inline unsigned fill_word(struct ei_access_scanner *s, size_t word,
+                                 const struct ei_bits_block *b) {
+    s->lines[word] = ei_bits_equal(b, '\n');
+    s->spaces[word] = ei_bits_equal(b, ' ');
+    s->quotes[word] = ei_bits_either(b, '"', '\\');
+    return ei_bits_any_high(b);
+}
+
 static void fill_window(struct ei_access_scanner *s, size_t begin) {
-    size_t n = EI_MIN(s->window_capacity, s->len - begin);
-    uint64_t any_high = 0;
-    for (size_t at = 0; at < n; at += 64) {
-        const char *p = s->data + begin + at;
-        struct ei_bits_block b = n - at >= 64 ? ei_bits_load(p) : ei_bits_load_part(p, n - at);
-        size_t word = at / 64;
-        s->lines[word] = ei_bits_equal(&b, '\n');
-        s->spaces[word] = ei_bits_equal(&b, ' ');
-        s->quotes[word] = ei_bits_equal(&b, '"') | ei_bits_equal(&b, '\\');
-        s->high[word] = ei_bits_high(&b);
-        any_high |= s->high[word];
+    size_t n = EI_MIN(s->window_capacity, s->len - begin), last = n / 64, rest = n % 64;
+    const char *text = s->data + begin;
+    unsigned any_high = 0;
+    for (size_t word = 0; word < last; word++) {
+        struct ei_bits_block b = ei_bits_load(text + 64 * word);
+        any_high |= fill_word(s, word, &b);
     }
-    /* A stop at n: in the last word where it is not full, in the word behind else. */
-    size_t last = n / 64;
-    uint64_t stop = 1ULL << (n % 64), keep = stop - 1;
-    s->lines[last] = (n % 64 ? s->lines[last] & keep : 0) | stop;
-    s->spaces[last] = (n % 64 ? s->spaces[last] & keep : 0) | stop;
-    s->quotes[last] = (n % 64 ? s->quotes[last] & keep : 0) | stop;
-    if (n % 64 == 0)
-        s->high[last] = 0;
+    struct ei_bits_block b = ei_bits_load_part(text + 64 * last, rest);
+    any_high |= fill_word(s, last, &b);
+    uint64_t stop = 1ULL << rest; /* a set bit behind the text */
+    s->lines[last] |= stop;
+    s->spaces[last] |= stop;
+    s->quotes[last] |= stop;
     s->window_begin = begin;
     s->window_end = begin + n;
     s->window_high = any_high != 0;
@@ -86,15 +86,6 @@ static bool find_line_end(struct ei_access_scanner *s, size_t *end) {
         }
         fill_window(s, s->at);
     }
-}
-
-static bool line_has_high(const struct ei_access_scanner *s, size_t begin, size_t end) {
-    if (!s->window_high)
-        return false;
-    for (size_t word = (begin - s->window_begin) / 64; word <= (end - s->window_begin) / 64; word++)
-        if (s->high[word] != 0) /* may be a neighbour's: the flag only asks for a closer look */
-            return true;
-    return false;
 }
 
 /* ---- fields ---- */
@@ -243,17 +234,17 @@ static bool take_bytes(struct cursor *c, int64_t *bytes) {
         c->at++;
         return true;
     }
-    size_t begin = c->at;
+    size_t end = EI_MIN(ei_bits_next(c->s->spaces, c->at), c->end), n = end - c->at;
     uint64_t value = 0;
-    while (c->at < c->end && c->at - begin < 19) {
-        unsigned digit = (unsigned)(c->text[c->at] - '0');
-        if (digit > 9)
-            break;
+    unsigned wrong = n == 0 || n > 19;
+    for (size_t i = 0; i < n && !wrong; i++) {
+        unsigned digit = (unsigned)(c->text[c->at + i] - '0');
+        wrong |= digit > 9;
         value = value * 10 + digit;
-        c->at++;
     }
+    c->at = end;
     *bytes = (int64_t)value;
-    return c->at > begin && value <= INT64_MAX;
+    return !wrong && value <= INT64_MAX;
 }
 
 static void split_request(const struct cursor *c, size_t begin, size_t end,
@@ -323,7 +314,7 @@ enum ei_access_result ei_access_next(struct ei_access_scanner *s, struct ei_acce
         entry->high = true;
         if (!fits)
             return EI_ACCESS_MALFORMED;
-        entry->high = line_has_high(s, begin, end);
+        entry->high = s->window_high && !ei_text_is_ascii(s->data + begin, end - begin);
         struct cursor c = {s, s->data + s->window_begin, begin - s->window_begin,
                            end - s->window_begin};
         return parse_line(s, &c, entry) ? EI_ACCESS_ENTRY : EI_ACCESS_MALFORMED;

@@ -7,8 +7,8 @@
  * and \\. The user may hold spaces. Every line is checked whole. Blank lines are passed over; a line
  * that is neither format, or is longer than EI_ACCESS_LINE_MAX, is malformed.
  *
- * How it is fast: 16 KB at a time become four bit masks (line ends, spaces, quotes and backslashes,
- * bytes beyond ASCII); a field ends at the next bit of its mask. */
+ * How it is fast: 16 KB at a time become three bit masks (line ends, spaces, quotes and backslashes);
+ * a field ends at the next bit of its mask. */
 #ifndef EIDER_TEXT_ACCESS_LOG_H
 #define EIDER_TEXT_ACCESS_LOG_H
 
@@ -45,7 +45,6 @@ struct ei_access_scanner {
     /* The window: bits for data[window_begin, window_end). */
     size_t window_begin, window_end;
     uint64_t *lines, *spaces, *quotes; /* each has a set bit behind the window */
-    uint64_t *high;
     size_t window_capacity; /* bytes */
     bool window_high;
     /* The last date and zone that were understood: neighbours mostly have the same. */

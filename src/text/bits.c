@@ -15,7 +15,7 @@ int ei_text_is_ascii(const char *data, size_t len) {
     size_t at = 0;
     for (; len - at >= 64; at += 64) {
         struct ei_bits_block b = ei_bits_load(data + at);
-        if (ei_bits_high(&b) != 0)
+        if (ei_bits_any_high(&b) != 0)
             return 0;
     }
     for (; at < len; at++)

@@ -11,31 +11,41 @@
 #include <emmintrin.h>
 
 struct ei_bits_block {
-    __m128i part[4];
+    __m128i a, b, c, d; /* written out: compilers do not unroll these loops at -O2 */
 };
 
 static inline struct ei_bits_block ei_bits_load(const char *p) {
-    struct ei_bits_block b;
-    for (int i = 0; i < 4; i++)
-        b.part[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
-    return b;
+    const __m128i *from = (const __m128i *)(const void *)p;
+    return (struct ei_bits_block){_mm_loadu_si128(from), _mm_loadu_si128(from + 1),
+                                  _mm_loadu_si128(from + 2), _mm_loadu_si128(from + 3)};
 }
 
-static inline uint64_t ei_bits_equal(const struct ei_bits_block *b, char c) {
-    __m128i wanted = _mm_set1_epi8(c);
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; i++)
-        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b->part[i], wanted))
-                << (16 * i);
-    return bits;
+static inline uint64_t ei_bits_join(__m128i a, __m128i b, __m128i c, __m128i d) {
+    uint64_t low = (uint32_t)_mm_movemask_epi8(a) | (uint32_t)_mm_movemask_epi8(b) << 16;
+    uint64_t high = (uint32_t)_mm_movemask_epi8(c) | (uint32_t)_mm_movemask_epi8(d) << 16;
+    return low | high << 32;
 }
 
-/* Bytes of 0x80 and more. */
-static inline uint64_t ei_bits_high(const struct ei_bits_block *b) {
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; i++)
-        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(b->part[i]) << (16 * i);
-    return bits;
+static inline uint64_t ei_bits_equal(const struct ei_bits_block *b, char wanted) {
+    __m128i w = _mm_set1_epi8(wanted);
+    return ei_bits_join(_mm_cmpeq_epi8(b->a, w), _mm_cmpeq_epi8(b->b, w), _mm_cmpeq_epi8(b->c, w),
+                        _mm_cmpeq_epi8(b->d, w));
+}
+
+static inline __m128i ei_bits_either_of(__m128i x, __m128i v, __m128i w) {
+    return _mm_or_si128(_mm_cmpeq_epi8(x, v), _mm_cmpeq_epi8(x, w));
+}
+
+static inline uint64_t ei_bits_either(const struct ei_bits_block *b, char one, char other) {
+    __m128i v = _mm_set1_epi8(one), w = _mm_set1_epi8(other);
+    return ei_bits_join(ei_bits_either_of(b->a, v, w), ei_bits_either_of(b->b, v, w),
+                        ei_bits_either_of(b->c, v, w), ei_bits_either_of(b->d, v, w));
+}
+
+/* Not 0 if there is a byte of 0x80 or more. */
+static inline unsigned ei_bits_any_high(const struct ei_bits_block *b) {
+    __m128i all = _mm_or_si128(_mm_or_si128(b->a, b->b), _mm_or_si128(b->c, b->d));
+    return (unsigned)_mm_movemask_epi8(all);
 }
 
 #else
@@ -70,11 +80,15 @@ static inline uint64_t ei_bits_equal(const struct ei_bits_block *b, char c) {
     return bits;
 }
 
-static inline uint64_t ei_bits_high(const struct ei_bits_block *b) {
-    uint64_t bits = 0;
+static inline uint64_t ei_bits_either(const struct ei_bits_block *b, char c, char d) {
+    return ei_bits_equal(b, c) | ei_bits_equal(b, d);
+}
+
+static inline unsigned ei_bits_any_high(const struct ei_bits_block *b) {
+    uint64_t all = 0;
     for (int i = 0; i < 8; i++)
-        bits |= ei_bits_gather(b->part[i] & 0x8080808080808080ULL) << (8 * i);
-    return bits;
+        all |= b->part[i];
+    return (all & 0x8080808080808080ULL) != 0;
 }
 
 #endif
