@@ -29,7 +29,8 @@ int ei_address_parse(const char *text, struct ei_address *a, struct ei_error *e)
     const char *colon = strrchr(text, ':');
     char host[EI_HOST_MAX];
     char *end = NULL;
-    long port = colon == NULL || colon[1] < '0' || colon[1] > '9' ? 0 : strtol(colon + 1, &end, 10);
+    long port =
+        colon == NULL || colon[1] < '0' || colon[1] > '9' ? -1 : strtol(colon + 1, &end, 10);
     size_t n = colon == NULL ? 0 : (size_t)(colon - text);
     const char *from = text;
     if (n >= 2 && text[0] == '[' && text[n - 1] == ']') {
@@ -38,7 +39,7 @@ int ei_address_parse(const char *text, struct ei_address *a, struct ei_error *e)
     } else if (n > 0 && memchr(text, ':', n) != NULL) {
         n = 0; /* IPv6 without brackets: where its port begins cannot be told */
     }
-    if (n == 0 || n >= sizeof host || port < 1 || port > 65535 || *end != '\0')
+    if (n == 0 || n >= sizeof host || port < 0 || port > 65535 || *end != '\0')
         return ei_fail(e, EI_USAGE, "'%s' is no address: write HOST:PORT", text);
     memcpy(host, from, n);
     host[n] = '\0';

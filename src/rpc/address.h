@@ -16,6 +16,7 @@ struct ei_address {
     struct sockaddr_storage socket;
 };
 
+/* Port 0 is for listening: any free one. */
 int ei_address_parse(const char *text, struct ei_address *a, struct ei_error *e);
 /* Fills a from a host and a port without a look-up; a->numeric tells if it could. */
 void ei_address_set(struct ei_address *a, const char *host, int port);

@@ -7,25 +7,6 @@
 /* Connections live on their loop's thread, and so does this list; nearly always of one. */
 static _Thread_local struct ei_loop *loops;
 
-void ei_link_init(struct ei_link *head) {
-    head->prev = head->next = head;
-}
-
-void ei_link_append(struct ei_link *head, struct ei_link *l) {
-    l->prev = head->prev;
-    l->next = head;
-    head->prev->next = l;
-    head->prev = l;
-}
-
-void ei_link_remove(struct ei_link *l) {
-    if (l->next == NULL)
-        return;
-    l->prev->next = l->next;
-    l->next->prev = l->prev;
-    l->prev = l->next = NULL;
-}
-
 static void on_idle(uv_idle_t *idle) {
     (void)idle; /* only there so that polling does not block */
 }

@@ -3,20 +3,12 @@
 #ifndef EIDER_RPC_LOOP_H
 #define EIDER_RPC_LOOP_H
 
+#include "rpc/link.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 #include <uv.h>
 
 #define EI_LOOP_READ_BYTES (64u << 10)
-
-/* A ring of links; the head is a link of its own. */
-struct ei_link {
-    struct ei_link *prev, *next;
-};
-void ei_link_init(struct ei_link *head);
-void ei_link_append(struct ei_link *head, struct ei_link *l);
-void ei_link_remove(struct ei_link *l); /* no-op if not in a list (zeroed or removed) */
-#define EI_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct ei_loop {
     uv_loop_t *uv;

@@ -4,7 +4,7 @@
 #include "os/os.h"
 #include "rpc/address.h"
 #include "rpc/conn.h"
-#include "rpc/loop.h"
+#include "rpc/link.h"
 #include "rpc/stream.h"
 #include "rpc/tls.h"
 
