@@ -116,7 +116,13 @@
     X(duckdb_vector_get_column_type)                                                               \
     X(duckdb_vector_get_data)                                                                      \
     X(duckdb_vector_get_validity)                                                                  \
-    X(duckdb_vector_size)
+    X(duckdb_vector_size)                                                                          \
+    X(duckdb_prepared_statement_column_name)                                                       \
+    X(duckdb_column_type)                                                                          \
+    X(duckdb_nparams)                                                                              \
+    X(duckdb_string_t_data)                                                                        \
+    X(duckdb_string_t_length)                                                                      \
+    X(duckdb_validity_row_is_valid)
 
 /* Loads the library (idempotent, not thread-safe against itself). Looks at, in this order: the
  * environment variable EIDER_LIBDUCKDB, libduckdb.so beside this program or in ../lib/eider of it,

@@ -84,11 +84,37 @@ int ei_duck_error(const char *duck_text, int error_type, struct ei_error *e) {
     return ei_fail(e, code, "%.*s", (int)EI_MIN(message_length(text), EI_ERROR_TEXT_MAX), text);
 }
 
-/* Bytes of the first `columns` characters. */
+static uint32_t code_point(const char *s, size_t bytes) {
+    const unsigned char *p = (const unsigned char *)s;
+    uint32_t c = bytes == 1 ? p[0] : p[0] & (0x7fu >> bytes);
+    for (size_t i = 1; i < bytes; i++)
+        c = c << 6 | (p[i] & 0x3fu);
+    return c;
+}
+
+/* Columns that a character takes in a terminal, as DuckDB counts them when it places the caret. */
+static size_t width_of(uint32_t c) {
+    static const uint32_t WIDE[][2] = {{0x1100, 0x115f}, {0x2e80, 0xa4cf},   {0xac00, 0xd7a3},
+                                       {0xf900, 0xfaff}, {0xfe30, 0xfe6f},   {0xff00, 0xff60},
+                                       {0xffe0, 0xffe6}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd}};
+    if (c < 0x20 || (c >= 0x300 && c <= 0x36f))
+        return 0;
+    for (size_t i = 0; i < EI_ARRAY_LEN(WIDE); i++) {
+        if (c >= WIDE[i][0] && c <= WIDE[i][1])
+            return 2;
+    }
+    return 1;
+}
+
+/* Where the character begins that is shown in this column (from 0). */
 static size_t bytes_of_columns(const char *s, size_t len, size_t columns) {
-    size_t at = 0;
-    while (columns-- > 0 && at < len) {
+    size_t at = 0, column = 0;
+    while (at < len) {
         size_t step = ei_utf8_sequence(s + at, len - at);
+        size_t width = step > 0 ? width_of(code_point(s + at, step)) : 1;
+        if (column >= columns && width > 0)
+            break;
+        column += width;
         at += step > 0 ? step : 1;
     }
     return at;
@@ -103,7 +129,8 @@ static bool same_text(const char *a, const char *b, size_t len) {
     return true;
 }
 
-/* Offset in sql of byte `at` of the excerpt from line number `line`; SIZE_MAX if it is not there. */
+/* Offset in sql of byte `at` of the excerpt from line number `line`; SIZE_MAX if it is not there.
+ */
 static size_t locate(const char *sql, unsigned long line, const char *excerpt, size_t len,
                      size_t at) {
     const char *start = sql;

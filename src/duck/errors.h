@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* Fills *e from DuckDB's text (may be NULL) and its error type (-1: told from the text). The excerpt
- * of the SQL ("LINE 1: ...") and stack traces are cut off. Returns -1. */
+/* Fills *e from DuckDB's text (may be NULL) and its error type (-1: told from the text). The
+ * excerpt of the SQL ("LINE 1: ...") and stack traces are cut off. Returns -1. */
 int ei_duck_error(const char *duck_text, int error_type, struct ei_error *e);
 
 /* Cuts DuckDB's text into the message (appended) and the place in `sql` that it points at: 1 + byte

@@ -14,7 +14,7 @@
 #define MEMORY_DEFAULT (64u << 20)
 #define BLOCK_TARGET_MAX (1u << 20)
 #define BLOCK_TARGET_MIN (32u << 10)
-#define BLOCK_ROWS_TARGET 131072 /* for rows of almost no bytes */
+#define BLOCK_ROWS_TARGET 131072    /* for rows of almost no bytes */
 #define BATCH_BYTES_MAX (64u << 20) /* appended at once; bigger batches are halved */
 #define SPANS_AT_ONCE 256
 
@@ -92,7 +92,8 @@ int ei_exchange_writer_create(const struct ei_sink_options *o, const struct ei_l
     w->partitions = partitions;
     w->rows_written = o->rows_written;
     w->memory_bytes = o->memory_bytes > 0 ? o->memory_bytes : MEMORY_DEFAULT;
-    w->block_target = EI_MAX(BLOCK_TARGET_MIN, EI_MIN(BLOCK_TARGET_MAX, w->memory_bytes / partitions));
+    w->block_target =
+        EI_MAX(BLOCK_TARGET_MIN, EI_MIN(BLOCK_TARGET_MAX, w->memory_bytes / partitions));
     w->builders = ei_calloc(partitions, sizeof *w->builders);
     for (uint32_t p = 0; p < partitions; p++)
         ei_block_builder_init(&w->builders[p], layout);
@@ -210,8 +211,10 @@ static int add_rows(struct ei_exchange_writer *w, const struct ei_vector *vector
         return add_rows(w, vectors, hashes, first + n / 2, n - n / 2, e);
     }
     if (incoming > EI_BLOCK_BYTES_MAX)
-        return ei_fail(e, EI_LIMIT, "a row of %llu bytes is over the limit of 4 GB for rows that "
-                       "travel between stages", (unsigned long long)incoming);
+        return ei_fail(e, EI_LIMIT,
+                       "a row of %llu bytes is over the limit of 4 GB for rows that "
+                       "travel between stages",
+                       (unsigned long long)incoming);
     if (w->partitions > 1)
         return scatter(w, vectors, hashes, first, n, incoming, e);
     if (first == 0)

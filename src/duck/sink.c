@@ -1,7 +1,8 @@
 /* Two ways in. Where order does not matter the SELECT becomes the inside of
  *   SELECT sum(eider_sink(handle, hash(keys), columns...)) FROM (SELECT ...)
- * whose scalar function writes: nothing is buffered on the way. DuckDB drops an ORDER BY inside of
- * that, so results that have an order are streamed in chunks instead. */
+ * whose scalar function writes: nothing is buffered on the way. An aggregate does not promise its
+ * input's ORDER BY (DuckDB 1.5 keeps it, another may drop it), so results that have an order are
+ * streamed in chunks instead. */
 #include "duck/sink.h"
 
 #include "base/mem.h"
@@ -30,7 +31,8 @@ struct sink {
 
 /* The columns of the chunk, which must be of the types that were prepared: the function is visible
  * to SQL, and a call of other shape than ours must not be believed. */
-static int take_columns(struct sink *s, duckdb_data_chunk chunk, idx_t leading, struct ei_error *e) {
+static int take_columns(struct sink *s, duckdb_data_chunk chunk, idx_t leading,
+                        struct ei_error *e) {
     struct ei_layout seen = {0};
     idx_t columns = duckdb_data_chunk_get_column_count(chunk);
     int status = 0;
@@ -43,8 +45,9 @@ static int take_columns(struct sink *s, duckdb_data_chunk chunk, idx_t leading, 
     if (status == 0)
         status = ei_layout_seal(&seen, e);
     if (status == 0 && !ei_layout_equal(&seen, &s->layout))
-        status = ei_fail(e, EI_INTERNAL, "the statement gives other column types than it was "
-                                         "prepared with");
+        status = ei_fail(e, EI_INTERNAL,
+                         "the statement gives other column types than it was "
+                         "prepared with");
     ei_layout_release(&seen);
     if (status != 0)
         return -1;
@@ -57,17 +60,18 @@ static int take_columns(struct sink *s, duckdb_data_chunk chunk, idx_t leading, 
 static int sink_chunk(struct sink *s, duckdb_data_chunk chunk, idx_t leading,
                       const uint64_t *hashes) {
     pthread_mutex_lock(&s->lock);
-    if (!s->failed && (take_columns(s, chunk, leading, &s->error) != 0 ||
-                       ei_exchange_writer_add(s->writer, s->vectors, hashes,
-                                              (uint32_t)duckdb_data_chunk_get_size(chunk),
-                                              &s->error) != 0))
+    if (!s->failed &&
+        (take_columns(s, chunk, leading, &s->error) != 0 ||
+         ei_exchange_writer_add(s->writer, s->vectors, hashes,
+                                (uint32_t)duckdb_data_chunk_get_size(chunk), &s->error) != 0))
         s->failed = true;
     int status = s->failed ? -1 : 0;
     pthread_mutex_unlock(&s->lock);
     return status;
 }
 
-static void sink_function(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) {
+static void sink_function(duckdb_function_info info, duckdb_data_chunk input,
+                          duckdb_vector output) {
     idx_t n = duckdb_data_chunk_get_size(input);
     duckdb_vector handles = duckdb_data_chunk_get_vector(input, 0);
     duckdb_vector hashes = duckdb_data_chunk_get_vector(input, 1);
@@ -128,14 +132,26 @@ static void put_hash(struct ei_buf *sql, const struct ei_sink_options *o, uint32
     ei_buf_putc(sql, ')');
 }
 
-static int run_wrapped(duckdb_connection c, const char *select, const struct ei_sink_options *o,
-                       struct sink *s, struct ei_error *e) {
+/* A bare NULL is an INTEGER in a result but of no type inside of brackets: a cast makes it one. For
+ * a column that is of the type already the cast costs nothing. */
+static void put_column(struct ei_buf *sql, uint32_t i, duckdb_logical_type type) {
+    if (!ei_duck_type_contains(type, DUCKDB_TYPE_INTEGER)) {
+        ei_buf_printf(sql, ", c%u", i);
+        return;
+    }
+    ei_buf_printf(sql, ", CAST(c%u AS ", i);
+    ei_duck_type_print(type, sql);
+    ei_buf_putc(sql, ')');
+}
+
+static int run_wrapped(duckdb_connection c, const char *select, const duckdb_logical_type *types,
+                       const struct ei_sink_options *o, struct sink *s, struct ei_error *e) {
     struct ei_buf sql = {0};
     uint64_t handle = ei_handle_add(EI_HANDLE_SINK, s);
     ei_buf_printf(&sql, "SELECT sum(eider_sink(%" PRIu64 "::UBIGINT, ", handle);
     put_hash(&sql, o, s->layout.columns);
     for (uint32_t i = 0; i < s->layout.columns; i++)
-        ei_buf_printf(&sql, ", c%u", i);
+        put_column(&sql, i, types[i]);
     ei_buf_puts(&sql, ")) FROM (");
     ei_buf_append(&sql, select, select_length(select));
     ei_buf_puts(&sql, "\n) AS eider_rows(");
@@ -194,14 +210,16 @@ static int check_options(const struct ei_sink_options *o, uint32_t columns, stru
 static int run(duckdb_connection c, const char *sql, duckdb_prepared_statement statement,
                const struct ei_sink_options *o, struct ei_sink_result *r, struct ei_error *e) {
     struct sink s = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    if (ei_duck_statement_layout(statement, &s.layout, NULL, e) != 0)
+    duckdb_logical_type *types = NULL;
+    if (ei_duck_statement_layout(statement, &s.layout, &types, e) != 0)
         return -1;
     int status = check_options(o, s.layout.columns, e);
     if (status == 0)
         status = ei_exchange_writer_create(o, &s.layout, &s.writer, e);
     if (status == 0) {
         s.vectors = ei_calloc(s.layout.count, sizeof *s.vectors);
-        status = o->keep_order ? run_streaming(statement, &s, e) : run_wrapped(c, sql, o, &s, e);
+        status =
+            o->keep_order ? run_streaming(statement, &s, e) : run_wrapped(c, sql, types, o, &s, e);
         if (s.failed) { /* ours says more than DuckDB's words about it */
             if (e != NULL)
                 *e = s.error;
@@ -212,6 +230,7 @@ static int run(duckdb_connection c, const char *sql, duckdb_prepared_statement s
         status = ei_exchange_writer_finish(s.writer, r, e);
     ei_exchange_writer_destroy(s.writer);
     free(s.vectors);
+    ei_duck_types_free(types, s.layout.columns);
     ei_layout_release(&s.layout);
     return status;
 }

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,8 +86,9 @@ static int check_part(const struct ei_duck_source *s, const struct part *p,
     if (!ei_attempt_equal(&h->id, id))
         return ei_fail(e, EI_CORRUPT,
                        "%s was written by attempt %u of task %u, stage %u, job %" PRIu64 ", not by "
-                       "attempt %u of task %u, stage %u, job %" PRIu64, p->path, h->id.attempt,
-                       h->id.task, h->id.stage, h->id.job, id->attempt, id->task, id->stage, id->job);
+                       "attempt %u of task %u, stage %u, job %" PRIu64,
+                       p->path, h->id.attempt, h->id.task, h->id.stage, h->id.job, id->attempt,
+                       id->task, id->stage, id->job);
     if (!ei_layout_equal(&h->layout, &s->layout))
         return ei_fail(e, EI_CORRUPT, "%s has other column types than its stage was planned with",
                        p->path);
@@ -177,8 +179,7 @@ static void source_init(duckdb_init_info info) {
 
 static void source_local_init(duckdb_init_info info) {
     const struct ei_duck_source *s = duckdb_init_get_bind_data(info);
-    struct local *local =
-        ei_calloc(1, sizeof *local + s->layout.count * sizeof local->views[0]);
+    struct local *local = ei_calloc(1, sizeof *local + s->layout.count * sizeof local->views[0]);
     duckdb_init_set_init_data(info, local, free);
 }
 
@@ -276,6 +277,20 @@ int ei_duck_register_source(duckdb_connection c, struct ei_error *e) {
 
 /* ---- binding ---- */
 
+/* Results may have columns of one name, tables not: DuckDB's own way out is a_1, a_2. */
+static char *unique_name(const struct ei_duck_source *s, size_t taken, const char *name) {
+    char *unique = ei_strdup(name);
+    for (unsigned suffix = 1;; suffix++) {
+        size_t i = 0;
+        while (i < taken && strcasecmp(s->column_names[i], unique) != 0)
+            i++;
+        if (i == taken)
+            return unique;
+        free(unique);
+        unique = ei_asprintf("%s_%u", name, suffix);
+    }
+}
+
 static int take_types(struct ei_duck_source *s, const struct ei_duck_column *columns, size_t n,
                       struct ei_error *e) {
     const char **texts = ei_calloc(n, sizeof *texts);
@@ -288,7 +303,7 @@ static int take_types(struct ei_duck_source *s, const struct ei_duck_column *col
     s->column_count = n;
     s->column_names = ei_calloc(n, sizeof *s->column_names);
     for (size_t i = 0; i < n; i++)
-        s->column_names[i] = ei_strdup(columns[i].name);
+        s->column_names[i] = unique_name(s, i, columns[i].name);
     return 0;
 }
 

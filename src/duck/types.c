@@ -125,8 +125,34 @@ int ei_duck_layout_add(duckdb_logical_type type, struct ei_layout *l, struct ei_
     default:
         return ei_fail(e, EI_UNSUPPORTED,
                        "a column has a type that cannot travel between stages (DuckDB type %d): "
-                       "cast it, for example to VARCHAR or JSON", (int)id);
+                       "cast it, for example to VARCHAR or JSON",
+                       (int)id);
     }
+}
+
+static bool child_contains(duckdb_logical_type child, duckdb_type id) {
+    bool found = ei_duck_type_contains(child, id);
+    duckdb_destroy_logical_type(&child);
+    return found;
+}
+
+bool ei_duck_type_contains(duckdb_logical_type type, duckdb_type id) {
+    duckdb_type own = duckdb_get_type_id(type);
+    bool found = own == id;
+    if (own == DUCKDB_TYPE_LIST)
+        found = child_contains(duckdb_list_type_child_type(type), id);
+    if (own == DUCKDB_TYPE_ARRAY)
+        found = child_contains(duckdb_array_type_child_type(type), id);
+    if (own == DUCKDB_TYPE_MAP)
+        found = child_contains(duckdb_map_type_key_type(type), id) ||
+                child_contains(duckdb_map_type_value_type(type), id);
+    idx_t fields = own == DUCKDB_TYPE_STRUCT ? duckdb_struct_type_child_count(type) : 0;
+    for (idx_t i = 0; !found && i < fields; i++)
+        found = child_contains(duckdb_struct_type_child_type(type, i), id);
+    idx_t members = own == DUCKDB_TYPE_UNION ? duckdb_union_type_member_count(type) : 0;
+    for (idx_t i = 0; !found && i < members; i++)
+        found = child_contains(duckdb_union_type_member_type(type, i), id);
+    return found;
 }
 
 void ei_duck_types_free(duckdb_logical_type *types, size_t count) {
@@ -204,7 +230,10 @@ static void print_child(duckdb_logical_type child, struct ei_buf *out) {
 static void print_field(char *name, duckdb_logical_type type, idx_t i, struct ei_buf *out) {
     if (i > 0)
         ei_buf_puts(out, ", ");
-    ei_buf_sql_ident(out, name);
+    if (name[0] != '\0')
+        ei_buf_sql_ident(out, name);
+    else /* of row(1, 2): SQL has no way to write the type, names must be made up */
+        ei_buf_printf(out, "v%" PRIu64, (uint64_t)i + 1);
     ei_buf_putc(out, ' ');
     print_child(type, out);
     duckdb_free(name);
@@ -224,7 +253,8 @@ static void print_enum(duckdb_logical_type type, struct ei_buf *out) {
 static void print_nested(duckdb_logical_type type, duckdb_type id, struct ei_buf *out) {
     switch (id) {
     case DUCKDB_TYPE_DECIMAL:
-        ei_buf_printf(out, "DECIMAL(%u,%u)", duckdb_decimal_width(type), duckdb_decimal_scale(type));
+        ei_buf_printf(out, "DECIMAL(%u,%u)", duckdb_decimal_width(type),
+                      duckdb_decimal_scale(type));
         break;
     case DUCKDB_TYPE_ENUM:
         print_enum(type, out);

@@ -6,7 +6,10 @@
 #include "duck/api.h"
 #include "exchange/layout.h"
 
-/* Appends the nodes of one column of this type. EI_UNSUPPORTED for a type that cannot be exchanged. */
+#include <stdbool.h>
+
+/* Appends the nodes of one column of this type. EI_UNSUPPORTED for a type that cannot be exchanged.
+ */
 int ei_duck_layout_add(duckdb_logical_type type, struct ei_layout *l, struct ei_error *e);
 
 /* Type text, as DuckDB prints it -> type. The caller destroys *out. */
@@ -24,6 +27,8 @@ void ei_duck_type_print(duckdb_logical_type type, struct ei_buf *out);
  * array with ei_duck_types_free). */
 int ei_duck_statement_layout(duckdb_prepared_statement s, struct ei_layout *layout,
                              duckdb_logical_type **types, struct ei_error *e);
+/* Does the type have this one in it, at any depth? */
+bool ei_duck_type_contains(duckdb_logical_type type, duckdb_type id);
 void ei_duck_types_free(duckdb_logical_type *types, size_t count);
 
 #endif

@@ -79,7 +79,8 @@ static bool values_below(const void *data, unsigned width, uint64_t rows, uint32
 }
 
 static int fail_short(struct ei_error *e, uint32_t node) {
-    return ei_fail(e, EI_CORRUPT, "field %u of a block of exchange data reaches over its end", node);
+    return ei_fail(e, EI_CORRUPT, "field %u of a block of exchange data reaches over its end",
+                   node);
 }
 
 /* Offsets of node i; *end is the last one. */
@@ -107,8 +108,10 @@ static int take_node(const struct ei_layout *l, struct cursor *c, uint32_t i, bo
         if (v->data == NULL)
             return fail_short(e, i);
         if (check && node->n > 0 && !values_below(v->data, node->width, v->rows, node->n))
-            return ei_fail(e, EI_CORRUPT, "field %u of a block of exchange data holds a value that "
-                                          "its type does not have", i);
+            return ei_fail(e, EI_CORRUPT,
+                           "field %u of a block of exchange data holds a value that "
+                           "its type does not have",
+                           i);
         return 0;
     case EI_LAYOUT_STRING:
         if (take_offsets(c, i, check, v, &end, e) != 0)

@@ -9,15 +9,16 @@
  *       24    8  job, then stage (4), task (4), attempt (4)
  *       44    4  zero
  *       48    n  one byte for each node of the layout: 1 = a validity bitmap is there; padded to 8
- *        .    .  for each node, in order: bitmap; data (FIXED) or offsets (STRING, LIST); bytes (STRING)
+ *        .    .  for each node, in order: bitmap; data (FIXED) or offsets (STRING, LIST); bytes
+ * (STRING)
  *
  * Sections are padded with zeros to 8 bytes, so that a reader works on the mapped file in place.
  * Their sizes follow from the row counts, nothing is said twice: a block cannot contradict itself.
  *
  * Encoding: rows are gathered from vectors in the form that DuckDB keeps them in memory, into one
  * builder for each partition; a full builder becomes a list of spans for writev.
- * Decoding: ei_block_verify checks checksum, identity and every offset once; the views that it fills
- * may then be used unchecked. */
+ * Decoding: ei_block_verify checks checksum, identity and every offset once; the views that it
+ * fills may then be used unchecked. */
 #ifndef EIDER_EXCHANGE_BLOCK_H
 #define EIDER_EXCHANGE_BLOCK_H
 
@@ -57,7 +58,7 @@ struct ei_list_entry {
 
 /* One input vector for each node of the layout. Borrowed. */
 struct ei_vector {
-    const void *data;         /* FIXED: values; STRING: union ei_string; LIST: struct ei_list_entry */
+    const void *data; /* FIXED: values; STRING: union ei_string; LIST: struct ei_list_entry */
     const uint64_t *validity; /* bit set = not NULL; NULL = no NULLs */
 };
 
@@ -66,9 +67,9 @@ struct ei_vector {
 
 struct ei_block_column; /* builder of one node */
 struct ei_block_builder {
-    const struct ei_layout *layout;   /* borrowed */
-    struct ei_block_column *columns;  /* owned, one for each node */
-    uint8_t *head;                    /* owned: header and flags */
+    const struct ei_layout *layout;  /* borrowed */
+    struct ei_block_column *columns; /* owned, one for each node */
+    uint8_t *head;                   /* owned: header and flags */
     uint32_t rows;
     uint64_t bytes; /* of the data so far, roughly what the block will take */
 };
@@ -85,8 +86,8 @@ void ei_block_builder_clear(struct ei_block_builder *b, size_t keep_bytes);
 
 /* Upper bound of the bytes that rows [first, first + n) take. Fails with EI_LIMIT if a list points
  * farther than 32 bits reach. A caller keeps the sum of a builder below EI_BLOCK_BYTES_MAX. */
-int ei_block_measure(const struct ei_layout *layout, const struct ei_vector *vectors, uint64_t first,
-                     uint64_t n, uint64_t *bytes, struct ei_error *e);
+int ei_block_measure(const struct ei_layout *layout, const struct ei_vector *vectors,
+                     uint64_t first, uint64_t n, uint64_t *bytes, struct ei_error *e);
 
 /* Appends the n rows that `rows` names (NULL: rows 0 to n-1). */
 void ei_block_append(struct ei_block_builder *b, const struct ei_vector *vectors,
@@ -94,8 +95,9 @@ void ei_block_append(struct ei_block_builder *b, const struct ei_vector *vectors
 
 /* At most this many spans come out of ei_block_finish. */
 size_t ei_block_span_max(const struct ei_layout *layout);
-/* Ends the block: fills the header and the spans (memory of the builder, until clear or release), in
- * the order in which they are written. Returns how many; *bytes is their sum, *crc the checksum. */
+/* Ends the block: fills the header and the spans (memory of the builder, until clear or release),
+ * in the order in which they are written. Returns how many; *bytes is their sum, *crc the checksum.
+ */
 size_t ei_block_finish(struct ei_block_builder *b, const struct ei_attempt_id *id,
                        uint32_t partition, struct ei_span *spans, uint64_t *bytes, uint32_t *crc);
 

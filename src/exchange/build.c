@@ -89,9 +89,11 @@ static int measure_lists(const struct ei_layout *l, const struct ei_vector *v, u
     for (uint64_t r = first; r < first + n; r++) {
         if (!is_valid(v[i].validity, r) || entries[r].length == 0)
             continue;
-        if (entries[r].length >= EI_ROW_NULL || entries[r].offset >= EI_ROW_NULL - entries[r].length)
-            return ei_fail(e, EI_LIMIT, "a list of more than four billion elements cannot be "
-                                        "exchanged between stages");
+        if (entries[r].length >= EI_ROW_NULL ||
+            entries[r].offset >= EI_ROW_NULL - entries[r].length)
+            return ei_fail(e, EI_LIMIT,
+                           "a list of more than four billion elements cannot be "
+                           "exchanged between stages");
         if (measure(l, v, i + 1, entries[r].offset, entries[r].length, sum, e) != 0)
             return -1;
     }
@@ -140,8 +142,9 @@ static int measure(const struct ei_layout *l, const struct ei_vector *v, uint32_
         return measure_structs(l, v, i, first, n, sum, e);
     case EI_LAYOUT_ARRAY: {
         if ((first + n) * node->n >= EI_ROW_NULL)
-            return ei_fail(e, EI_LIMIT, "arrays of more than four billion elements in one batch "
-                                        "cannot be exchanged between stages");
+            return ei_fail(e, EI_LIMIT,
+                           "arrays of more than four billion elements in one batch "
+                           "cannot be exchanged between stages");
         bool all = v[i].validity == NULL;
         for (uint64_t r = first; !all && r < first + n; r++) {
             if (is_valid(v[i].validity, r) &&
@@ -157,8 +160,8 @@ static int measure(const struct ei_layout *l, const struct ei_vector *v, uint32_
     }
 }
 
-int ei_block_measure(const struct ei_layout *layout, const struct ei_vector *vectors, uint64_t first,
-                     uint64_t n, uint64_t *bytes, struct ei_error *e) {
+int ei_block_measure(const struct ei_layout *layout, const struct ei_vector *vectors,
+                     uint64_t first, uint64_t n, uint64_t *bytes, struct ei_error *e) {
     *bytes = 0;
     for (uint32_t c = 0; c < layout->count; c = layout->nodes[c].next) {
         if (measure(layout, vectors, c, first, n, bytes, e) != 0)
@@ -256,7 +259,8 @@ static void append_strings(struct ei_block_column *c, const struct ei_vector *v,
                    EI_STRING_INLINE_MAX);
             c->bytes.len += in[r].inlined.length;
         } else {
-            memcpy(section_room(&c->bytes, in[r].inlined.length), in[r].far.ptr, in[r].inlined.length);
+            memcpy(section_room(&c->bytes, in[r].inlined.length), in[r].far.ptr,
+                   in[r].inlined.length);
             c->bytes.len += in[r].inlined.length;
         }
         ends[i] = (uint32_t)c->bytes.len;

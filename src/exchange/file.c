@@ -73,8 +73,10 @@ int ei_exchange_header_peek(const uint8_t *data, size_t len, size_t *header_byte
     if (len < EI_EXCHANGE_HEADER_BYTES || memcmp(data, FILE_MAGIC, sizeof FILE_MAGIC) != 0)
         return ei_fail(e, EI_CORRUPT, "this is no exchange file");
     if (get32(data + 8) != EI_EXCHANGE_VERSION)
-        return ei_fail(e, EI_CORRUPT, "the exchange file has format version %u, not %d: all nodes "
-                       "must run the same release", get32(data + 8), EI_EXCHANGE_VERSION);
+        return ei_fail(e, EI_CORRUPT,
+                       "the exchange file has format version %u, not %d: all nodes "
+                       "must run the same release",
+                       get32(data + 8), EI_EXCHANGE_VERSION);
     uint64_t nodes = get32(data + 44);
     *header_bytes = get32(data + 12);
     if (nodes > EI_LAYOUT_NODES_MAX ||
@@ -165,7 +167,8 @@ static int read_partitions(const uint8_t *p, struct ei_exchange_index *x, struct
     uint64_t next = 0, rows = 0;
     for (uint32_t i = 0; i < x->partition_count; i++, p += PARTITION_BYTES) {
         struct ei_exchange_partition *part = &x->partitions[i];
-        *part = (struct ei_exchange_partition){get64(p), get64(p + 8), get32(p + 16), get32(p + 20)};
+        *part =
+            (struct ei_exchange_partition){get64(p), get64(p + 8), get32(p + 16), get32(p + 20)};
         if (part->first_block != next || part->block_count > x->block_count - next)
             return ei_fail(e, EI_CORRUPT, "partition %u has wrong blocks in the index", i);
         uint64_t part_rows = 0, part_bytes = 0;
@@ -252,7 +255,8 @@ int ei_exchange_file_block(const struct ei_exchange_file *f, uint32_t partition,
                            bool check, struct ei_block_view *views, struct ei_error *e) {
     const struct ei_exchange_block *at = &f->index.blocks[block];
     struct ei_block b;
-    if (ei_block_verify(&f->header.layout, f->data + at->offset, at->bytes, check, &b, views, e) != 0)
+    if (ei_block_verify(&f->header.layout, f->data + at->offset, at->bytes, check, &b, views, e) !=
+        0)
         return -1;
     if (!ei_attempt_equal(&b.id, &f->header.id) || b.partition != partition || b.rows != at->rows ||
         b.crc != at->crc)

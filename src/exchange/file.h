@@ -73,9 +73,9 @@ int ei_exchange_file_block(const struct ei_exchange_file *f, uint32_t partition,
                            bool check, struct ei_block_view *views, struct ei_error *e);
 
 /* The byte ranges that a reader of partitions [first, first + count) needs besides header, index
- * and trailer, ascending, neighbours that are at most `gap` bytes apart merged. A copy that has these
- * ranges at the same offsets (a sparse file) serves those partitions. *out is owned by the caller
- * (free). */
+ * and trailer, ascending, neighbours that are at most `gap` bytes apart merged. A copy that has
+ * these ranges at the same offsets (a sparse file) serves those partitions. *out is owned by the
+ * caller (free). */
 struct ei_exchange_range {
     uint64_t offset, bytes;
 };

@@ -2,8 +2,8 @@
  *
  * A layout is a tree in preorder, flattened into one array; the top-level nodes are the columns.
  * Everything that DuckDB stores maps to six kinds: MAP is a LIST of STRUCTs, UNION a STRUCT whose
- * first child is the tag, DECIMAL, DATE, UUID, INTERVAL and the like are FIXED of some width, ENUM is
- * FIXED with a limit (its dictionary belongs to the type, not to the data). */
+ * first child is the tag, DECIMAL, DATE, UUID, INTERVAL and the like are FIXED of some width, ENUM
+ * is FIXED with a limit (its dictionary belongs to the type, not to the data). */
 #ifndef EIDER_EXCHANGE_LAYOUT_H
 #define EIDER_EXCHANGE_LAYOUT_H
 
@@ -49,7 +49,8 @@ struct ei_layout {
 void ei_layout_release(struct ei_layout *l); /* NULL-safe; zeroes */
 
 /* Building, in preorder: a node that has children is followed by them. Call ei_layout_seal at the
- * end: it fills `next`, `depth` and `columns` and fails if the tree is over a limit or unfinished. */
+ * end: it fills `next`, `depth` and `columns` and fails if the tree is over a limit or unfinished.
+ */
 void ei_layout_add(struct ei_layout *l, enum ei_layout_kind kind, uint8_t width, uint32_t n);
 int ei_layout_seal(struct ei_layout *l, struct ei_error *e);
 
