@@ -84,6 +84,19 @@ static bool lines_are_clean(const char *s, size_t n) {
     return true;
 }
 
+/* Three words and two single spaces. */
+static bool first_line_is_clean(const char *s) {
+    size_t method = strcspn(s, " \t\r");
+    if (method == 0 || s[method] != ' ')
+        return false;
+    s += method + 1;
+    size_t target = strcspn(s, " \t\r");
+    if (target == 0 || s[target] != ' ')
+        return false;
+    s += target + 1;
+    return strncmp(s, "HTTP/", 5) == 0 && s[strcspn(s, " \t\r")] == '\r';
+}
+
 static int on_url(http_parser *parser, const char *at, size_t n) {
     struct ei_http_parse *p = parser->data;
     if (p->target != NULL)
@@ -226,8 +239,8 @@ static void finish_head(struct ei_http_parse *p) {
                                                   .on_header_value = on_value,
                                                   .on_headers_complete = on_headers_complete};
     http_parser parser;
-    if (p->head.data[0] == '\r' || !lines_are_clean(p->head.data, p->head.len)) {
-        reject(p, 400, "the request has an empty line, bare line feed or control character");
+    if (!first_line_is_clean(p->head.data) || !lines_are_clean(p->head.data, p->head.len)) {
+        reject(p, 400, "the request's lines are not well formed: CR LF, no control characters");
         return;
     }
     http_parser_init(&parser, HTTP_REQUEST);
