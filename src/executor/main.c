@@ -19,7 +19,8 @@
 #define INTERRUPT_EVERY_MS 5 /* one that comes before its statement is lost: repeat */
 #define SAMPLE_EVERY_MS 100
 #define TRIM_AFTER_MS 500
-#define TRIM_ABOVE_BYTES (48u << 20) /* resident memory that an idle executor may keep */
+#define TRIM_ABOVE_BYTES (40u << 20) /* resident memory that an idle executor may keep */
+#define SLEEP_AFTER_MS 5000          /* after the trim: code pages go too */
 
 struct executor {
     uv_loop_t loop;
@@ -66,6 +67,7 @@ static void hold(struct executor *x, struct run *r) {
     x->held_end = &r->next;
 }
 
+/* Figures of the process, not of a task: what its neighbours used at that time is among them. */
 static void sample(uv_timer_t *timer) {
     struct executor *x = timer->data;
     uint64_t rss = ei_rss_bytes(0), spill = ei_tree_bytes(x->engine.spill_directory);
@@ -79,10 +81,14 @@ static void sample(uv_timer_t *timer) {
 
 static void trim(uv_timer_t *timer) {
     struct executor *x = timer->data;
-    if (x->active_count > 0 || x->trimmed || ei_rss_bytes(0) < TRIM_ABOVE_BYTES)
+    if (x->active_count > 0 || ei_rss_bytes(0) < TRIM_ABOVE_BYTES)
         return;
-    x->trimmed = true;
-    push(x, ei_run_create(RUN_TRIM));
+    if (x->trimmed) {
+        ei_drop_idle_memory();
+    } else {
+        x->trimmed = true;
+        push(x, ei_run_create(RUN_TRIM));
+    }
 }
 
 /* What is due when something ended or came. */
@@ -98,7 +104,7 @@ static void settle(struct executor *x) {
     }
     if (x->active_count == 0) {
         uv_timer_stop(&x->sample_timer);
-        uv_timer_start(&x->trim_timer, trim, TRIM_AFTER_MS, 0);
+        uv_timer_start(&x->trim_timer, trim, x->trimmed ? SLEEP_AFTER_MS : TRIM_AFTER_MS, 0);
     } else if (!uv_is_active((uv_handle_t *)&x->sample_timer)) {
         uv_timer_start(&x->sample_timer, sample, SAMPLE_EVERY_MS, SAMPLE_EVERY_MS);
     }
@@ -120,7 +126,7 @@ static void send_finished(struct executor *x, struct run *r) {
     event.stats = &r->stats;
     event.warnings = r->warnings;
     event.n_warnings = r->warning_count;
-    r->stats.peak_memory_bytes = atomic_load(&r->peak_rss_bytes);
+    r->stats.peak_memory_bytes = EI_MAX(atomic_load(&r->peak_rss_bytes), ei_rss_bytes(0));
     r->stats.spill_bytes = atomic_load(&r->spill_bytes);
     if (r->error.code == EI_OK) {
         event.state = EIDER__V1__TASK_STATE__TASK_DONE;

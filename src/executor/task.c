@@ -313,11 +313,11 @@ void ei_engine_reopen(struct engine *engine, struct run *r) {
         r->error.code = EI_OK;
 }
 
-/* DuckDB gives its free memory back when its number of threads is set, even to what it was. */
+/* DuckDB gives all its free memory back when its number of threads changes, and only then. */
 void ei_engine_trim(struct engine *engine) {
     duckdb_connection c;
     if (ei_duck_connect(engine->duck, &c, NULL) == 0) {
-        ei_duck_run(c, "SET threads=1", NULL);
+        ei_duck_run(c, "SET threads=2; SET threads=1", NULL);
         duckdb_disconnect(&c);
     }
     malloc_trim(0);

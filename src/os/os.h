@@ -40,6 +40,9 @@ const char *ei_host_id(void);
 int ei_cpu_count(void);
 uint64_t ei_memory_total_bytes(void); /* the smaller of RAM and the cgroup's limit */
 uint64_t ei_rss_bytes(pid_t pid);     /* 0 if unknown; pid 0 = self */
+/* Gives free heap and the code pages of this program and its libraries back; those that are used
+ * again are mapped again. For a process that has started, or was busy, and now waits. */
+void ei_drop_idle_memory(void);
 /* Start time of a process in clock ticks since boot, 0 if it does not exist or is a zombie:
  * (pid, start) names a process for good. */
 uint64_t ei_process_start_ticks(pid_t pid);

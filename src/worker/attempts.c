@@ -20,6 +20,8 @@ static bool is_noop(const struct attempt *a) {
 
 static void free_work(struct worker *w, struct attempt *a) {
     ei_worker_inputs_release(w, a);
+    free(a->input_error);
+    a->input_error = NULL;
     if (a->split)
         eider__v1__split__free_unpacked(a->split, NULL);
     a->split = NULL;
@@ -144,7 +146,7 @@ static void fail_input_lost(struct worker *w, struct attempt *a) {
         lost[n] = &outputs[n];
         n++;
     }
-    ei_error_to_wire(&a->input_error, &error);
+    ei_error_to_wire(a->input_error, &error);
     event.state = EIDER__V1__TASK_STATE__TASK_FAILED;
     event.error = &error;
     event.not_its_fault = true;
@@ -157,12 +159,12 @@ static void fail_input_lost(struct worker *w, struct attempt *a) {
 
 void ei_worker_inputs_settled(struct worker *w, struct attempt *a) {
     a->fetch_us = (uint64_t)(ei_now_us() - a->assigned_us);
-    if (a->input_error.code == EI_INPUT_LOST) {
+    if (a->input_error && a->input_error->code == EI_INPUT_LOST) {
         fail_input_lost(w, a);
         return;
     }
-    if (a->input_error.code != EI_OK) {
-        ei_worker_attempt_failed(w, a, &a->input_error, false);
+    if (a->input_error) {
+        ei_worker_attempt_failed(w, a, a->input_error, false);
         return;
     }
     a->state = ATTEMPT_READY;

@@ -38,16 +38,18 @@ static bool producer_to_blame(enum ei_code code) {
 
 static void input_lost(struct attempt *a, struct input *in, const struct ei_error *e) {
     in->lost = producer_to_blame(e->code);
-    if (a->input_error.code == EI_INPUT_LOST || (a->input_error.code != EI_OK && !in->lost))
+    if (a->input_error && (a->input_error->code == EI_INPUT_LOST || !in->lost))
         return;
-    a->input_error = *e;
+    if (!a->input_error)
+        a->input_error = ei_malloc(sizeof *a->input_error);
+    *a->input_error = *e;
     if (in->lost)
-        a->input_error.code = EI_INPUT_LOST;
-    ei_wrap(&a->input_error, "the output of task %u.%u (attempt %u) cannot be read", in->producer,
+        a->input_error->code = EI_INPUT_LOST;
+    ei_wrap(a->input_error, "the output of task %u.%u (attempt %u) cannot be read", in->producer,
             in->task, in->attempt);
 }
 
-/* `data` is the attempt: it cancels its fetches before it goes. */
+/* The attempt cancels its fetches before it goes. */
 struct waiting {
     struct worker *w;
     struct attempt *a;

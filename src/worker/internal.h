@@ -71,7 +71,7 @@ struct attempt {
     Eider__V1__Split *split; /* owned, may be NULL */
     struct input *inputs;    /* owned */
     size_t input_count, inputs_pending;
-    struct ei_error input_error; /* of the first lost input */
+    struct ei_error *input_error; /* owned; of the first lost input, NULL = all are there */
     int64_t assigned_us, started_us, stop_by_us;
     uint64_t fetch_us;
     char *stop_reason;           /* owned */
@@ -238,10 +238,6 @@ void ei_worker_peers_close(struct worker *w);
 
 /* serve.c: READ_OUTPUT of this worker's published outputs */
 int ei_worker_serve_start(struct worker *w, const char *host, int port, struct ei_error *e);
-
-/* memory.c */
-/* Once everything has started. */
-void ei_worker_drop_start_memory(void);
 
 /* executor.c: the child process */
 void ei_worker_executor_start(struct worker *w);

@@ -275,7 +275,7 @@ static void worker_release(struct worker *w) {
 }
 
 static void on_started(uv_timer_t *timer) {
-    ei_worker_drop_start_memory();
+    ei_drop_idle_memory();
 }
 
 static void run(struct worker *w) {

@@ -1,7 +1,7 @@
-/* What a worker needs to start is not what it needs to run: half of its resident memory is code of
- * libcrypto that read certificates. Those pages are clean; what is needed again is mapped again
- * from the page cache, 64 KiB at a time. */
-#include "worker/internal.h"
+/* What a process needs to start is not what it needs to run: half of an idle worker's resident memory
+ * was code of libcrypto that had read certificates. Such pages are clean; what is needed again is
+ * mapped again from the page cache, 64 KiB at a time. */
+#include "os/os.h"
 
 #include <link.h>
 #include <malloc.h>
@@ -22,7 +22,7 @@ static int drop_code(struct dl_phdr_info *info, size_t size, void *data) {
     return 0;
 }
 
-void ei_worker_drop_start_memory(void) {
+void ei_drop_idle_memory(void) {
     malloc_trim(0);
     dl_iterate_phdr(drop_code, NULL);
 }
