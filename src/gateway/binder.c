@@ -13,6 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Expressions nest deeply: json-c's own limit is 32 levels. */
+#define TREE_DEPTH_MAX 4000
+
 struct loaded {
     char *key;
     struct ei_table_facts *facts;
@@ -111,7 +114,9 @@ int ei_binder_parse(struct ei_binder *b, const char *sql, struct json_object **t
     ei_buf_release(&call);
     if (rc != 0)
         return -1;
-    struct json_object *o = json_tokener_parse(text);
+    struct json_tokener *tokener = json_tokener_new_ex(TREE_DEPTH_MAX);
+    struct json_object *o = json_tokener_parse_ex(tokener, text, -1);
+    json_tokener_free(tokener);
     free(text);
     struct json_object *error = NULL, *statements = NULL;
     if (o == NULL)
@@ -418,6 +423,10 @@ static int resolve(void *ctx, struct json_object *node, const struct ei_plan_rel
     return 0;
 }
 
+static int parse(void *ctx, const char *sql, struct json_object **tree, struct ei_error *e) {
+    return ei_binder_parse(ctx, sql, tree, e);
+}
+
 static int prepare_error(duckdb_prepared_statement statement, const char *sql,
                          struct ei_error *e) {
     const char *text = duckdb_prepare_error(statement);
@@ -500,6 +509,7 @@ void ei_binder_env(struct ei_binder *b, struct ei_plan_env *env) {
                                 .resolve = resolve,
                                 .describe = describe,
                                 .to_sql = to_sql,
+                                .parse = parse,
                                 .is_aggregate = is_aggregate,
                                 .is_volatile = is_volatile,
                                 .broadcast_limit_bytes = EI_BROADCAST_LIMIT_BYTES};

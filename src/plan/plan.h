@@ -52,9 +52,13 @@ struct ei_plan_env {
                     struct ei_plan_schema *out, struct ei_error *e);
     /* json_deserialize_sql; the caller frees *sql. */
     int (*to_sql)(void *ctx, struct json_object *tree, char **sql, struct ei_error *e);
+    /* json_serialize_sql of a SELECT; the caller puts *tree. */
+    int (*parse)(void *ctx, const char *sql, struct json_object **tree, struct ei_error *e);
     /* Is this function an aggregate (whatever overload)? From duckdb_functions(). */
     bool (*is_aggregate)(void *ctx, const char *function_name);
-    /* Is it volatile: random(), now(), nextval()... */
+    /* Is it volatile: random(), uuid(), nextval()... Functions that are constant within a query
+     * (now(), current_date, current_setting()...) must be replaced by literals in the tree before
+     * planning, so that all tasks see the same value; true for one that could not be replaced. */
     bool (*is_volatile)(void *ctx, const char *function_name);
     uint32_t slots;                  /* task slots in the cluster now: sets partition counts */
     uint64_t broadcast_limit_bytes;  /* a table up to this size is read whole by every task */

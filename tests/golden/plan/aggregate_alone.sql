@@ -1,0 +1,1 @@
+SELECT count(*), sum(delay), avg(time), min(carrier) FROM flights

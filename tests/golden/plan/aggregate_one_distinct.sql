@@ -1,0 +1,1 @@
+SELECT count(DISTINCT dest) AS n FROM flights

@@ -1,0 +1,1 @@
+SELECT quantile_cont(delay, 0.9) FROM flights

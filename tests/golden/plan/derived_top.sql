@@ -1,0 +1,1 @@
+SELECT count(*) FROM (SELECT * FROM flights ORDER BY delay DESC LIMIT 100) WHERE origin = 'SFO'

@@ -1,0 +1,1 @@
+SELECT DISTINCT time FROM flights

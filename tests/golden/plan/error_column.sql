@@ -1,0 +1,1 @@
+SELECT carier FROM flights

@@ -1,0 +1,1 @@
+SELECT origin FROM flights EXCEPT SELECT iata FROM airports

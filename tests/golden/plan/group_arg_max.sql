@@ -1,0 +1,1 @@
+SELECT carrier, arg_max(dest, delay) FROM flights GROUP BY carrier

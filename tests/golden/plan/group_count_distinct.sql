@@ -1,0 +1,1 @@
+SELECT carrier, count(DISTINCT dest) FROM flights GROUP BY carrier

@@ -1,0 +1,1 @@
+SELECT carrier, count(DISTINCT dest), sum(delay) FROM flights GROUP BY carrier

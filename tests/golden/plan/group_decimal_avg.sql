@@ -1,0 +1,1 @@
+SELECT origin, avg(price), sum(price) FROM flights GROUP BY origin

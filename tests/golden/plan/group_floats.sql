@@ -1,0 +1,1 @@
+SELECT time, count(*) FROM flights GROUP BY time

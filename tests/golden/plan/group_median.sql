@@ -1,0 +1,1 @@
+SELECT carrier, median(delay), count(*) FROM flights WHERE origin = 'SFO' GROUP BY carrier

@@ -1,0 +1,1 @@
+SELECT carrier, stddev(delay) FROM flights GROUP BY carrier

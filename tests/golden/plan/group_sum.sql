@@ -1,0 +1,1 @@
+SELECT carrier, sum(delay) AS total, count(*) FROM flights GROUP BY carrier

@@ -1,0 +1,1 @@
+SELECT * FROM flights f FULL JOIN carriers c ON f.carrier = c.code

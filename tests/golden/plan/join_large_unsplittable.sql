@@ -1,0 +1,1 @@
+SELECT count(*) FROM bookings JOIN notes USING (flight_id)

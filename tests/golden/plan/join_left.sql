@@ -1,0 +1,1 @@
+SELECT f.carrier, c.name FROM flights f LEFT JOIN carriers c ON f.carrier = c.code

@@ -1,0 +1,1 @@
+SELECT origin FROM flights ORDER BY delay LIMIT 1%

@@ -1,0 +1,1 @@
+SELECT origin, delay FROM flights WHERE delay > 500 ORDER BY 2, origin

@@ -1,0 +1,1 @@
+SELECT origin, delay FROM flights ORDER BY ALL DESC LIMIT 5

@@ -1,0 +1,1 @@
+SELECT flights.carrier FROM 'data/flights.parquet'

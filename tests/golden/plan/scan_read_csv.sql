@@ -1,0 +1,1 @@
+SELECT carrier FROM read_csv('flights.csv', delim = '|') WHERE origin = 'SFO'

@@ -1,0 +1,1 @@
+SELECT count(*) FROM flights WHERE carrier IN (SELECT code FROM carriers WHERE country = 'US')

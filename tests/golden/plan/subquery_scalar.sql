@@ -1,0 +1,1 @@
+SELECT count(*) FROM flights WHERE delay > (SELECT avg(delay) FROM flights)

@@ -1,0 +1,1 @@
+SELECT origin FROM flights UNION SELECT dest FROM flights ORDER BY 1 LIMIT 3

@@ -1,0 +1,1 @@
+SELECT DISTINCT ON (carrier) carrier, delay FROM flights ORDER BY carrier, delay

@@ -1,0 +1,1 @@
+SELECT carrier, first(delay) FROM flights GROUP BY carrier

@@ -1,0 +1,1 @@
+SELECT carrier, list(delay) FROM flights GROUP BY carrier

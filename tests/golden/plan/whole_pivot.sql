@@ -1,0 +1,1 @@
+PIVOT flights ON carrier IN ('AA', 'UA') USING sum(delay) GROUP BY origin

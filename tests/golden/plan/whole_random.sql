@@ -1,0 +1,1 @@
+SELECT random(), carrier FROM flights

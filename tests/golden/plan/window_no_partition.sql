@@ -1,0 +1,1 @@
+SELECT delay, rank() OVER (ORDER BY delay) FROM flights WHERE origin = 'SFO'

@@ -1,0 +1,1 @@
+SELECT *, sum(delay) OVER (PARTITION BY origin, dest) AS s FROM flights
