@@ -139,11 +139,14 @@ def parse_csv(text):
     return rows
 
 
-def run(command, stdin=None, timeout=60, env=None, cwd=None):
+def run(command, stdin=None, timeout=30, env=None, cwd=None):
     """A finished process with .returncode, .stdout, .stderr as text."""
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, errors="replace",
-                          timeout=timeout * SLOWER, env=dict(os.environ, **(env or {})), cwd=cwd,
-                          check=False)
+    try:
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, errors="replace",
+                              timeout=timeout * SLOWER, env=dict(os.environ, **(env or {})), cwd=cwd,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"still runs after {timeout * SLOWER} s: {command}") from None
 
 
 def oracle(sql, threads=2):
@@ -245,7 +248,7 @@ class Cluster:
             shutil.rmtree(self.home, ignore_errors=True)
 
     # ---- asking ----
-    def cli(self, *arguments, stdin=None, timeout=60, env=None, cwd=None):
+    def cli(self, *arguments, stdin=None, timeout=30, env=None, cwd=None):
         environment = dict({"EIDER_DATA_DIR": self.directory}, **(env or {}))
         return run([EIDER, *arguments], stdin=stdin, timeout=timeout, env=environment, cwd=cwd)
 
@@ -436,6 +439,7 @@ def main(names, cluster=None):
     afterwards is one more check. The exit code is non-zero if a check failed."""
     if not os.path.exists(EIDER):
         sys.exit(f"{EIDER} is not built: run make first")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that clusters are stopped
     if cluster is None:
         passed, failed = run_checks(names, sys.argv[1:])
     else:
