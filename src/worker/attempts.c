@@ -177,8 +177,10 @@ void ei_worker_pump(struct worker *w) {
     if (w->stopping)
         return;
     if (x->state != EXECUTOR_READY && x->bad_starts >= EI_WORKER_BAD_STARTS_MAX) {
+        struct ei_error e = x->start_error;
+        e.code = EI_LOST; /* another worker may be better off */
         while (w->ready.first)
-            ei_worker_attempt_failed(w, w->ready.first, &x->start_error, false);
+            ei_worker_attempt_failed(w, w->ready.first, &e, false);
         return;
     }
     for (struct attempt *a = w->ready.first; a && x->state == EXECUTOR_READY; a = next) {

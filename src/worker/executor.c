@@ -137,7 +137,8 @@ static void over(struct worker *w) {
         ei_worker_exit_if_stopped(w);
         return;
     }
-    ei_log(EI_LOG_WARN, "%s%s", death.text, x->running.count ? "; its tasks are reported" : "");
+    if (!x->setup_failed) /* that was logged */
+        ei_log(EI_LOG_WARN, "%s%s", death.text, x->running.count ? "; its tasks are reported" : "");
     fail_running(w, &death);
     plan_restart(w, &death, was_ready);
     free(x->killed_because);

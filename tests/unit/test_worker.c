@@ -314,7 +314,7 @@ static void test_idle_memory(void **state) {
 }
 
 static void flip_byte(const char *path, off_t at) {
-    char c;
+    char c = 0;
     int fd = open(path, O_RDWR);
     assert_true(fd >= 0 && pread(fd, &c, 1, at) == 1);
     c = (char)~c;
