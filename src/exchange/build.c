@@ -302,7 +302,7 @@ static void append_lists(struct ei_block_builder *b, uint32_t node, const struct
 /* A NULL struct or array has NULL children, whatever its vectors hold there. */
 static void append_children(struct ei_block_builder *b, uint32_t node,
                             const struct ei_vector *vectors, const uint32_t *rows, uint32_t n,
-                            uint32_t times, bool nulls) {
+                            uint32_t times) {
     const struct ei_vector *v = &vectors[node];
     struct ei_block_column *column = &b->columns[node];
     uint32_t *below = ei_malloc((size_t)n * times * sizeof *below);
@@ -336,10 +336,10 @@ static void append(struct ei_block_builder *b, uint32_t i, const struct ei_vecto
         append_lists(b, i, vectors, rows, n);
         break;
     case EI_LAYOUT_STRUCT:
-        append_children(b, i, vectors, rows, n, 1, nulls);
+        append_children(b, i, vectors, rows, n, 1);
         break;
     case EI_LAYOUT_ARRAY:
-        append_children(b, i, vectors, rows, n, node->n, nulls);
+        append_children(b, i, vectors, rows, n, node->n);
         break;
     default:
         break;
