@@ -2,7 +2,8 @@
  * threads, no logging; the same events give the same actions.
  *
  * It knows jobs as graphs of stages with numbers of tasks, nodes as resources, and which finished
- * output lies where. It never sees SQL, files or addresses: the master joins those to its actions. */
+ * output lies where. It never sees SQL, files or addresses: the master joins those to its actions.
+ */
 #ifndef EIDER_SCHED_SCHED_H
 #define EIDER_SCHED_SCHED_H
 
@@ -15,11 +16,16 @@
 struct ei_sched;
 
 struct ei_sched_config {
-    uint32_t max_attempts;          /* failures that count, per task; default 4 */
-    uint32_t max_stage_rounds;      /* recomputations of lost outputs, per stage; default 4 */
+    uint32_t max_attempts; /* failures that count, per task; default 4 */
+    /* Recomputations of lost outputs of a stage in a row, that is, without any task that reads it
+     * having finished in between; default 4. */
+    uint32_t max_stage_rounds;
     uint32_t per_job_core_share_percent; /* cap of one job while others wait; default 100 */
     uint64_t node_exclude_us;       /* how long a node that failed tasks is avoided; default 60 s */
     uint32_t node_exclude_failures; /* failures within that time; default 4 */
+    uint32_t
+        max_spared; /* ends of attempts without own fault, per task; default 100, at most 254 */
+    uint64_t retry_elsewhere_us; /* how long a failed task waits for another host; default 5 s */
 };
 void ei_sched_config_default(struct ei_sched_config *c);
 
@@ -30,8 +36,9 @@ struct ei_attempt {
 
 /* ---- events ---- */
 #define EI_SCHED_EVENTS(X)                                                                         \
-    X(NODE_UP) X(NODE_DOWN) X(JOB_SUBMIT) X(JOB_CANCEL) X(JOB_RELEASE) X(TASK_RUNNING)             \
-    X(TASK_DONE) X(TASK_FAILED) X(INPUT_LOST) X(TICK)
+    X(NODE_UP)                                                                                     \
+    X(NODE_DOWN) X(JOB_SUBMIT) X(JOB_CANCEL) X(JOB_RELEASE) X(TASK_RUNNING) X(TASK_DONE)           \
+        X(TASK_FAILED) X(INPUT_LOST) X(TICK)
 enum ei_sched_event_type {
 #define X(name) EI_SCHED_##name,
     EI_SCHED_EVENTS(X)
@@ -42,8 +49,8 @@ struct ei_sched_stage {
     uint32_t tasks;
     const uint32_t *inputs; /* ids of the stages it reads, all lower than its own */
     uint32_t input_count;
-    uint32_t cores;         /* per task, default 1 */
-    uint64_t memory_bytes;  /* per task, 0 = no claim */
+    uint32_t cores;        /* per task, default 1 */
+    uint64_t memory_bytes; /* per task, 0 = no claim */
 };
 
 struct ei_sched_event {
@@ -69,12 +76,14 @@ struct ei_sched_event {
         } job;
         struct {
             struct ei_attempt id;
-            enum ei_code code;   /* TASK_FAILED */
-            bool not_its_fault;  /* TASK_FAILED: does not count against max_attempts */
-            uint64_t bytes_out;  /* TASK_DONE */
+            enum ei_code code;  /* TASK_FAILED */
+            bool not_its_fault; /* TASK_FAILED: does not count against max_attempts */
+            uint64_t bytes_out; /* TASK_DONE */
         } task;
         struct {
-            struct ei_attempt id;    /* the reader: goes back to waiting, does not count as failed */
+            /* The reader: goes back to waiting, does not count as failed. With attempt 0: the
+             * client that reads the job's result. */
+            struct ei_attempt id;
             uint32_t producer_stage; /* whose outputs are gone: */
             const struct ei_attempt *lost;
             uint32_t lost_count;
@@ -97,11 +106,11 @@ enum ei_sched_action_type {
 };
 
 enum ei_job_state { /* numbers as in JobState of proto/eider.proto */
-    EI_JOB_WAITING = 0,
-    EI_JOB_RUNNING = 1,
-    EI_JOB_SUCCEEDED = 2,
-    EI_JOB_FAILED = 3,
-    EI_JOB_CANCELLED = 4,
+                    EI_JOB_WAITING = 0,
+                    EI_JOB_RUNNING = 1,
+                    EI_JOB_SUCCEEDED = 2,
+                    EI_JOB_FAILED = 3,
+                    EI_JOB_CANCELLED = 4,
 };
 
 struct ei_sched_action {

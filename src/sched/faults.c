@@ -1,0 +1,169 @@
+/* What goes wrong: failed attempts, dead nodes, lost exchange data. Counted are only the faults of
+ * the task itself; what happens to it through others is bounded too, by a larger limit, so that a
+ * task that kills each machine it runs on does not go on for ever. */
+#include "sched/internal.h"
+
+static bool spare(const struct ei_sched *s, struct ei_sc_task *t) {
+    if (t->spared < UINT8_MAX)
+        t->spared++;
+    return t->spared <= s->config.max_spared;
+}
+
+/* The task of an attempt that just ended without a result: waits again, unless another attempt of
+ * it still runs. */
+static void back_to_waiting(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task,
+                            uint32_t avoid) {
+    if (st->task[task].at != EI_SC_NONE)
+        return;
+    st->running--;
+    ei_sc_task_push(s, st, task, avoid);
+    ei_sc_stage_refresh(s, st);
+}
+
+static void fail_attempt(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run,
+                         enum ei_code code) {
+    uint32_t task = s->runs[run].task;
+    struct ei_attempt id = {st->job->id, st->id, task, s->runs[run].attempt};
+    struct ei_sc_host *host = s->nodes[s->runs[run].node].host;
+    struct ei_sc_task *t = &st->task[task];
+    ei_sc_run_end(s, run);
+    st->avoid_until_us = s->now_us + (int64_t)s->config.retry_elsewhere_us;
+    t->faults++;
+    if (!ei_code_retryable(code) || t->faults >= s->config.max_attempts)
+        ei_sc_job_doom(s, st->job, code, id);
+    if (ei_code_retryable(code))
+        ei_sc_host_failed(s, host);
+    back_to_waiting(s, st, task, host->id);
+}
+
+/* It ended through no fault of its own. */
+static void spare_attempt(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run,
+                          enum ei_code code) {
+    uint32_t task = s->runs[run].task;
+    struct ei_attempt id = {st->job->id, st->id, task, s->runs[run].attempt};
+    ei_sc_run_end(s, run);
+    if (!spare(s, &st->task[task]))
+        ei_sc_job_doom(s, st->job, code, id);
+    back_to_waiting(s, st, task, 0);
+}
+
+/* The live run that an event speaks of; EI_SC_NONE if it is fenced or the sender does not run it.
+ */
+static uint32_t live_run(const struct ei_sched *s, const struct ei_sc_stage *st,
+                         const struct ei_attempt *id, uint64_t node) {
+    if (st == NULL)
+        return EI_SC_NONE;
+    uint32_t run = ei_sc_task_run(s, st, id->task, id->attempt);
+    return run == EI_SC_NONE || s->runs[run].node_id != node ? EI_SC_NONE : run;
+}
+
+void ei_sc_on_task_running(struct ei_sched *s, const struct ei_sched_event *e) {
+    struct ei_sc_stage *st = ei_sc_find(s, &e->u.task.id);
+    uint32_t run = live_run(s, st, &e->u.task.id, e->node);
+    if (run != EI_SC_NONE) {
+        if (s->runs[run].started_us == INT64_MIN)
+            s->runs[run].started_us = s->now_us;
+        return;
+    }
+    bool finished = st != NULL && st->task[e->u.task.id.task].state == EI_SC_DONE &&
+                    st->task[e->u.task.id.task].attempt == e->u.task.id.attempt;
+    if (!finished && ei_sc_node_slot(s, e->node) != EI_SC_NONE)
+        ei_sc_emit(s, EI_SCHED_ACT_KILL, e->u.task.id, e->node);
+}
+
+void ei_sc_on_task_done(struct ei_sched *s, const struct ei_sched_event *e) {
+    struct ei_sc_stage *st = ei_sc_find(s, &e->u.task.id);
+    uint32_t run = live_run(s, st, &e->u.task.id, e->node);
+    if (run != EI_SC_NONE) {
+        ei_sc_task_done(s, st, run);
+        return;
+    }
+    if (ei_sc_node_slot(s, e->node) == EI_SC_NONE)
+        return; /* with its incarnation its files are gone */
+    if (st != NULL) {
+        const struct ei_sc_task *t = &st->task[e->u.task.id.task];
+        if (t->state == EI_SC_DONE && t->attempt == e->u.task.id.attempt &&
+            s->nodes[t->at].id == e->node)
+            return; /* told twice */
+    }
+    ei_sc_emit(s, EI_SCHED_ACT_OUTPUT_DROP, e->u.task.id, e->node);
+}
+
+void ei_sc_on_task_failed(struct ei_sched *s, const struct ei_sched_event *e) {
+    struct ei_sc_stage *st = ei_sc_find(s, &e->u.task.id);
+    uint32_t run = live_run(s, st, &e->u.task.id, e->node);
+    if (run == EI_SC_NONE)
+        return;
+    enum ei_code code = e->u.task.code == EI_OK ? EI_INTERNAL : e->u.task.code;
+    if (e->u.task.not_its_fault)
+        spare_attempt(s, st, run, code);
+    else
+        fail_attempt(s, st, run, code);
+}
+
+/* Drops those of the named outputs that count now. Returns how many. */
+static uint32_t drop_named(struct ei_sched *s, const struct ei_sched_event *e) {
+    uint32_t dropped = 0;
+    for (uint32_t i = 0; i < e->u.input_lost.lost_count; i++) {
+        struct ei_attempt id = e->u.input_lost.lost[i];
+        id.job = e->u.input_lost.id.job;
+        id.stage = e->u.input_lost.producer_stage;
+        struct ei_sc_stage *st = ei_sc_find(s, &id);
+        if (st == NULL || st->task[id.task].state != EI_SC_DONE ||
+            st->task[id.task].attempt != id.attempt)
+            continue;
+        ei_sc_output_drop(s, st, id.task);
+        dropped++;
+    }
+    return dropped;
+}
+
+static bool reads(const struct ei_sc_stage *st, uint32_t producer) {
+    for (uint32_t i = 0; i < st->input_count; i++) {
+        if (st->inputs[i] == producer)
+            return true;
+    }
+    return false;
+}
+
+/* A reader that complains of what was replaced before it started, or of what it does not read,
+ * counts as failed: else it could complain for ever. */
+void ei_sc_on_input_lost(struct ei_sched *s, const struct ei_sched_event *e) {
+    const struct ei_attempt *id = &e->u.input_lost.id;
+    uint32_t producer = e->u.input_lost.producer_stage;
+    struct ei_sc_job *j = ei_map_get_u64(&s->jobs, id->job);
+    if (id->attempt == 0) { /* the client read the job's result */
+        if (j != NULL && producer + 1 == j->stage_count)
+            (void)drop_named(s, e);
+        return;
+    }
+    struct ei_sc_stage *st = ei_sc_find(s, id);
+    uint32_t run = live_run(s, st, id, e->node);
+    if (run == EI_SC_NONE)
+        return;
+    bool input = reads(st, producer);
+    if (!input || (drop_named(s, e) == 0 && j->stages[producer].loss_seq < s->runs[run].seq)) {
+        fail_attempt(s, st, run, EI_INPUT_LOST);
+        return;
+    }
+    ei_sc_run_end(s, run);
+    back_to_waiting(s, st, id->task, 0);
+}
+
+void ei_sc_on_node_down(struct ei_sched *s, const struct ei_sched_event *e) {
+    uint32_t slot = ei_sc_node_slot(s, e->node);
+    if (slot == EI_SC_NONE)
+        return;
+    struct ei_sc_node *n = &s->nodes[slot];
+    n->down = true;
+    while (n->run_count > 0) {
+        uint32_t run = n->runs[n->run_count - 1];
+        spare_attempt(s, s->stages[s->runs[run].stage], run, EI_LOST);
+    }
+    for (uint32_t i = 0; i < n->output_count; i++) {
+        struct ei_sc_ref out = n->outputs[i];
+        if (ei_sc_output_counts(s, slot, out))
+            ei_sc_output_drop(s, s->stages[out.stage], out.task);
+    }
+    ei_sc_node_remove(s, slot);
+}

@@ -1,0 +1,274 @@
+/* Who is next: the tree queue > priority level > user > job. Each share keeps, for each shape that
+ * waits below it, a heap of the children that have such a task to start; the most deserving is on
+ * top. A lane stands in its parent's heap exactly while it is not empty and its share may still
+ * grow by that shape, so that picking the next stage only walks down tops. */
+#include "sched/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ei_sc_share_init(struct ei_sc_share *h, enum ei_sc_share_kind kind, struct ei_sc_share *parent,
+                      uint64_t seq) {
+    *h = (struct ei_sc_share){.kind = kind, .parent = parent, .seq = seq, .weight = 1};
+    if (parent != NULL) {
+        parent->children++;
+        h->fifo = parent->fifo;
+    }
+}
+
+void ei_sc_share_release(struct ei_sc_share *h) {
+    for (size_t i = 0; i < h->members.count; i++) {
+        ei_sc_share_release(h->members.entries[i].value);
+        free(h->members.entries[i].value);
+    }
+    for (uint32_t i = 0; i < h->lane_count; i++)
+        free(h->lanes[i].heap);
+    free(h->lanes);
+    free(h->name);
+    ei_map_release(&h->members);
+}
+
+/* ---- the order among siblings ---- */
+
+static bool queue_before(const struct ei_sc_share *a, const struct ei_sc_share *b) {
+    bool a_short = a->cores < a->min_cores, b_short = b->cores < b->min_cores;
+    if (a_short != b_short)
+        return a_short;
+    uint64_t aw = a_short ? a->min_cores : a->weight, bw = b_short ? b->min_cores : b->weight;
+    uint64_t left = a->cores * bw, right = b->cores * aw;
+    return left != right ? left < right : a->seq < b->seq;
+}
+
+bool ei_sc_share_before(const struct ei_sc_share *a, const struct ei_sc_share *b) {
+    if (a->kind == EI_SC_QUEUE && b->kind == EI_SC_QUEUE)
+        return queue_before(a, b);
+    if (a->kind == EI_SC_LEVEL && b->kind == EI_SC_LEVEL)
+        return a->priority > b->priority;
+    if (a->kind == EI_SC_JOB && a->fifo)
+        return a->seq < b->seq;
+    uint64_t left = a->cores * b->weight, right = b->cores * a->weight;
+    return left != right ? left < right : a->seq < b->seq;
+}
+
+bool ei_sc_share_allows(const struct ei_sc_share *h, const struct ei_sc_shape *shape) {
+    return h->max_cores == 0 || h->cores + shape->cores <= h->max_cores;
+}
+
+/* ---- lanes ---- */
+
+struct ei_sc_lane *ei_sc_lane_find(const struct ei_sc_share *h, const struct ei_sc_shape *shape) {
+    for (uint32_t i = 0; i < h->lane_count; i++) {
+        if (h->lanes[i].shape == shape)
+            return &h->lanes[i];
+    }
+    return NULL;
+}
+
+static struct ei_sc_lane *lane_get(struct ei_sc_share *h, struct ei_sc_shape *shape) {
+    struct ei_sc_lane *l = ei_sc_lane_find(h, shape);
+    if (l != NULL)
+        return l;
+    EI_GROW(h->lanes, h->lane_count, h->lane_capacity);
+    h->lanes[h->lane_count] = (struct ei_sc_lane){.shape = shape, .pos = EI_SC_NONE};
+    return &h->lanes[h->lane_count++];
+}
+
+static void put_at(struct ei_sc_lane *l, uint32_t pos, struct ei_sc_share *h) {
+    l->heap[pos] = h;
+    ei_sc_lane_find(h, l->shape)->pos = pos;
+}
+
+static void sift_up(struct ei_sc_lane *l, uint32_t pos) {
+    struct ei_sc_share *h = l->heap[pos];
+    while (pos > 0 && ei_sc_share_before(h, l->heap[(pos - 1) / 2])) {
+        put_at(l, pos, l->heap[(pos - 1) / 2]);
+        pos = (pos - 1) / 2;
+    }
+    put_at(l, pos, h);
+}
+
+static void sift_down(struct ei_sc_lane *l, uint32_t pos) {
+    struct ei_sc_share *h = l->heap[pos];
+    for (;;) {
+        uint32_t c = pos * 2 + 1;
+        if (c >= l->count)
+            break;
+        if (c + 1 < l->count && ei_sc_share_before(l->heap[c + 1], l->heap[c]))
+            c++;
+        if (!ei_sc_share_before(l->heap[c], h))
+            break;
+        put_at(l, pos, l->heap[c]);
+        pos = c;
+    }
+    put_at(l, pos, h);
+}
+
+static void heap_remove(struct ei_sc_lane *l, uint32_t pos) {
+    ei_sc_lane_find(l->heap[pos], l->shape)->pos = EI_SC_NONE;
+    if (pos == --l->count)
+        return;
+    struct ei_sc_share *last = l->heap[l->count];
+    put_at(l, pos, last);
+    sift_up(l, pos);
+    sift_down(l, ei_sc_lane_find(last, l->shape)->pos);
+}
+
+/* Puts the lane of `h` into its parent's heap or takes it out, and so on upwards. */
+static void lane_refresh(struct ei_sc_share *h, struct ei_sc_shape *shape) {
+    for (; h->parent != NULL; h = h->parent) {
+        struct ei_sc_lane *own = lane_get(h, shape);
+        bool filled = h->kind == EI_SC_JOB ? own->first != NULL : own->count > 0;
+        bool should = filled && ei_sc_share_allows(h, shape);
+        if (should == (own->pos != EI_SC_NONE))
+            return;
+        struct ei_sc_lane *up = lane_get(h->parent, shape);
+        if (should) {
+            EI_GROW(up->heap, up->count, up->capacity);
+            up->heap[up->count] = h;
+            sift_up(up, up->count++);
+        } else {
+            heap_remove(up, own->pos);
+        }
+    }
+}
+
+void ei_sc_share_charge(struct ei_sched *s, struct ei_sc_share *job, int64_t cores) {
+    for (struct ei_sc_share *h = job; h != NULL; h = h->parent) {
+        h->cores += (uint64_t)cores;
+        if (h->parent == NULL)
+            break;
+        for (uint32_t i = 0; i < h->lane_count; i++) {
+            struct ei_sc_lane *own = &h->lanes[i];
+            if (h->max_cores != 0)
+                lane_refresh(h, own->shape);
+            if (own->pos == EI_SC_NONE || h->kind == EI_SC_LEVEL)
+                continue;
+            struct ei_sc_lane *up = ei_sc_lane_find(h->parent, own->shape);
+            sift_up(up, own->pos);
+            sift_down(up, own->pos);
+        }
+    }
+}
+
+void ei_sc_stage_enqueue(struct ei_sched *s, struct ei_sc_stage *st) {
+    if (st->queued)
+        return;
+    struct ei_sc_lane *l = lane_get(&st->job->share, st->shape);
+    struct ei_sc_stage **at = &l->first;
+    while (*at != NULL && (*at)->id < st->id)
+        at = &(*at)->next_ready;
+    st->next_ready = *at;
+    *at = st;
+    st->queued = true;
+    lane_refresh(&st->job->share, st->shape);
+}
+
+void ei_sc_stage_dequeue(struct ei_sched *s, struct ei_sc_stage *st) {
+    if (!st->queued)
+        return;
+    struct ei_sc_lane *l = ei_sc_lane_find(&st->job->share, st->shape);
+    struct ei_sc_stage **at = &l->first;
+    while (*at != st)
+        at = &(*at)->next_ready;
+    *at = st->next_ready;
+    st->next_ready = NULL;
+    st->queued = false;
+    lane_refresh(&st->job->share, st->shape);
+}
+
+/* ---- picking ---- */
+
+/* Shapes that a share on the way down may not grow by are skipped from there on. */
+static bool may_take(const struct ei_sched *s, const struct ei_sc_share *h,
+                     const struct ei_sc_lane *l) {
+    if (h->parent != NULL && l->pos == EI_SC_NONE)
+        l->shape->skipped = s->picks;
+    return !l->shape->blocked && l->shape->skipped != s->picks;
+}
+
+/* The child of `h` that deserves most among those that wait with a shape that has room. */
+static struct ei_sc_share *best_child(const struct ei_sched *s, const struct ei_sc_share *h) {
+    struct ei_sc_share *best = NULL;
+    for (uint32_t i = 0; i < h->lane_count; i++) {
+        const struct ei_sc_lane *l = &h->lanes[i];
+        if (l->count == 0 || !may_take(s, h, l))
+            continue;
+        if (best == NULL || (l->heap[0] != best && ei_sc_share_before(l->heap[0], best)))
+            best = l->heap[0];
+    }
+    return best;
+}
+
+struct ei_sc_stage *ei_sc_share_pick(struct ei_sched *s) {
+    s->picks++;
+    struct ei_sc_share *h = &s->root;
+    while (h != NULL && h->kind != EI_SC_JOB)
+        h = best_child(s, h);
+    if (h == NULL)
+        return NULL;
+    struct ei_sc_stage *best = NULL;
+    for (uint32_t i = 0; i < h->lane_count; i++) {
+        const struct ei_sc_lane *l = &h->lanes[i];
+        if (l->first != NULL && may_take(s, h, l) && (best == NULL || l->first->id < best->id))
+            best = l->first;
+    }
+    return best;
+}
+
+/* ---- membership ---- */
+
+static struct ei_sc_share *member_get(struct ei_sched *s, struct ei_sc_share *parent,
+                                      enum ei_sc_share_kind kind, const char *name) {
+    struct ei_sc_share *h = ei_map_get(&parent->members, name);
+    if (h != NULL)
+        return h;
+    h = ei_malloc(sizeof *h);
+    ei_sc_share_init(h, kind, parent, ++s->seq);
+    h->name = ei_strdup(name);
+    (void)ei_map_put(&parent->members, name, h);
+    return h;
+}
+
+struct ei_sc_share *ei_sc_share_for_job(struct ei_sched *s, const char *queue, int32_t priority,
+                                        const char *user) {
+    const char *name = queue == NULL || queue[0] == '\0' ? "default" : queue;
+    struct ei_sc_share *q = member_get(s, &s->root, EI_SC_QUEUE, name);
+    char text[24];
+    (void)snprintf(text, sizeof text, "@%d", priority);
+    struct ei_sc_share *level = member_get(s, q, EI_SC_LEVEL, text);
+    level->priority = priority;
+    return member_get(s, level, EI_SC_USER, user == NULL || q->fifo ? "" : user);
+}
+
+void ei_sc_share_leave(struct ei_sched *s, struct ei_sc_share *h) {
+    for (struct ei_sc_share *up = h->parent; up != NULL; h = up, up = h->parent) {
+        up->children--;
+        if (h->kind != EI_SC_JOB) {
+            (void)ei_map_remove(&up->members, h->name);
+            ei_sc_share_release(h);
+            free(h);
+        }
+        if (up->children > 0 || up->kind == EI_SC_QUEUE)
+            return;
+    }
+}
+
+/* ---- forgetting a shape ---- */
+
+static void purge_lanes(struct ei_sc_share *h, const struct ei_sc_shape *shape) {
+    for (uint32_t i = 0; i < h->lane_count; i++) {
+        if (h->lanes[i].shape != shape)
+            continue;
+        EI_ASSERT(h->lanes[i].count == 0 && h->lanes[i].pos == EI_SC_NONE);
+        free(h->lanes[i].heap);
+        h->lanes[i] = h->lanes[--h->lane_count];
+        break;
+    }
+    for (size_t i = 0; i < h->members.count; i++)
+        purge_lanes(h->members.entries[i].value, shape);
+}
+
+void ei_sc_shares_purge(struct ei_sched *s, const struct ei_sc_shape *shape) {
+    purge_lanes(&s->root, shape);
+}

@@ -1,0 +1,198 @@
+/* Tasks and their live attempts (runs). A stage of a million tasks is one array of 20 bytes each; a
+ * task that was never started is all zero and costs no page; runs come from a pool that is as large
+ * as the cluster has cores. Nothing here allocates per task. */
+#include "sched/internal.h"
+
+struct ei_sc_stage *ei_sc_find(const struct ei_sched *s, const struct ei_attempt *id) {
+    struct ei_sc_job *j = ei_map_get_u64(&s->jobs, id->job);
+    if (j == NULL || id->stage >= j->stage_count || id->task >= j->stages[id->stage].tasks)
+        return NULL;
+    return &j->stages[id->stage];
+}
+
+static struct ei_attempt attempt_of(const struct ei_sc_stage *st, uint32_t task, uint32_t attempt) {
+    return (struct ei_attempt){st->job->id, st->id, task, attempt};
+}
+
+/* The live run of an attempt, EI_SC_NONE if it is fenced. */
+uint32_t ei_sc_task_run(const struct ei_sched *s, const struct ei_sc_stage *st, uint32_t task,
+                        uint32_t attempt) {
+    const struct ei_sc_task *t = &st->task[task];
+    if (t->state != EI_SC_RUNNING)
+        return EI_SC_NONE;
+    for (uint32_t r = t->at; r != EI_SC_NONE; r = s->runs[r].sibling) {
+        if (s->runs[r].attempt == attempt)
+            return r;
+    }
+    return EI_SC_NONE;
+}
+
+/* ---- the list of tasks to start again ---- */
+
+void ei_sc_task_push(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t avoid) {
+    struct ei_sc_task *t = &st->task[task];
+    t->state = EI_SC_WAITING;
+    t->at = avoid;
+    t->next = EI_SC_NONE;
+    if (st->back_head == EI_SC_NONE)
+        st->back_head = task;
+    else
+        st->task[st->back_tail].next = task;
+    st->back_tail = task;
+    st->waiting++;
+}
+
+/* Tasks that were started before go first. */
+uint32_t ei_sc_task_pop(struct ei_sc_stage *st) {
+    uint32_t task = st->back_head;
+    if (task == EI_SC_NONE)
+        return st->fresh++;
+    st->back_head = st->task[task].next;
+    return task;
+}
+
+/* ---- runs ---- */
+
+static uint32_t run_alloc(struct ei_sched *s) {
+    uint32_t r = s->run_free;
+    if (r != EI_SC_NONE) {
+        s->run_free = s->runs[r].sibling;
+    } else {
+        EI_GROW(s->runs, s->run_count, s->run_capacity);
+        r = s->run_count++;
+    }
+    s->run_live++;
+    return r;
+}
+
+static void unlink_run(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
+    const struct ei_sc_run *run = &s->runs[r];
+    struct ei_sc_node *n = &s->nodes[run->node];
+    uint32_t at_node = 0;
+    while (n->runs[at_node] != r)
+        at_node++;
+    n->runs[at_node] = n->runs[--n->run_count];
+    uint32_t *at = &st->task[run->task].at;
+    while (*at != r)
+        at = &s->runs[*at].sibling;
+    *at = run->sibling;
+}
+
+/* The task was taken from those that wait, or runs already and gets a second attempt. */
+void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t slot) {
+    struct ei_sc_task *t = &st->task[task];
+    bool second = t->state == EI_SC_RUNNING;
+    uint32_t r = run_alloc(s);
+    s->runs[r] = (struct ei_sc_run){.stage = st->ref,
+                                    .task = task,
+                                    .attempt = ++t->last_attempt,
+                                    .node = slot,
+                                    .sibling = second ? t->at : EI_SC_NONE,
+                                    .cores = st->shape->cores,
+                                    .memory = st->shape->memory,
+                                    .seq = ++s->seq,
+                                    .node_id = s->nodes[slot].id,
+                                    .launched_us = s->now_us,
+                                    .started_us = INT64_MIN};
+    s->nodes[slot].runs[s->nodes[slot].run_count++] = r;
+    t->at = r;
+    t->state = EI_SC_RUNNING;
+    st->retries += t->last_attempt > 1;
+    if (!second) {
+        st->waiting--;
+        st->running++;
+    }
+    ei_sc_node_take(s, slot, s->runs[r].cores, s->runs[r].memory);
+    ei_sc_share_charge(s, &st->job->share, s->runs[r].cores);
+    if (st->waiting == 0)
+        ei_sc_stage_dequeue(s, st);
+    if (st->job->state == EI_JOB_WAITING) {
+        st->job->state = EI_JOB_RUNNING;
+        ei_sc_emit_state(s, st->job->id, EI_JOB_RUNNING, EI_OK, (struct ei_attempt){0});
+    }
+    ei_sc_emit(s, EI_SCHED_ACT_LAUNCH, attempt_of(st, task, t->last_attempt), s->nodes[slot].id);
+}
+
+/* Frees the run and what it held. The task stays in its state: the caller knows what comes next. */
+void ei_sc_run_end(struct ei_sched *s, uint32_t r) {
+    struct ei_sc_run run = s->runs[r];
+    struct ei_sc_stage *st = s->stages[run.stage];
+    unlink_run(s, st, r);
+    s->runs[r].attempt = 0;
+    s->runs[r].sibling = s->run_free;
+    s->run_free = r;
+    s->run_live--;
+    ei_sc_share_charge(s, &st->job->share, -(int64_t)run.cores);
+    ei_sc_node_give(s, run.node, run.cores, run.memory);
+}
+
+void ei_sc_run_kill(struct ei_sched *s, uint32_t r) {
+    const struct ei_sc_run *run = &s->runs[r];
+    ei_sc_emit(s, EI_SCHED_ACT_KILL, attempt_of(s->stages[run->stage], run->task, run->attempt),
+               s->nodes[run->node].id);
+    ei_sc_run_end(s, r);
+}
+
+/* ---- outputs ---- */
+
+bool ei_sc_output_counts(const struct ei_sched *s, uint32_t slot, struct ei_sc_ref ref) {
+    const struct ei_sc_stage *st = ref.stage < s->stage_count ? s->stages[ref.stage] : NULL;
+    return st != NULL && ref.task < st->tasks && st->task[ref.task].state == EI_SC_DONE &&
+           st->task[ref.task].at == slot;
+}
+
+static void output_add(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t slot) {
+    struct ei_sc_node *n = &s->nodes[slot];
+    if (n->output_count >= n->output_sweep) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < n->output_count; i++) {
+            if (ei_sc_output_counts(s, slot, n->outputs[i]))
+                n->outputs[kept++] = n->outputs[i];
+        }
+        n->output_count = kept;
+        n->output_sweep = EI_MAX(kept * 2, EI_SC_SWEEP_MIN);
+    }
+    EI_GROW(n->outputs, n->output_count, n->output_capacity);
+    n->outputs[n->output_count++] = (struct ei_sc_ref){st->ref, task};
+    st->task[task].at = slot;
+}
+
+/* The attempt of run `r` finished: its output counts, every other attempt of the task is stopped.
+ */
+void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
+    uint32_t task = s->runs[r].task, attempt = s->runs[r].attempt, slot = s->runs[r].node;
+    struct ei_sc_task *t = &st->task[task];
+    ei_sc_run_end(s, r);
+    while (t->at != EI_SC_NONE)
+        ei_sc_run_kill(s, t->at);
+    t->state = EI_SC_DONE;
+    t->attempt = attempt;
+    output_add(s, st, task, slot);
+    st->running--;
+    st->done++;
+    for (uint32_t i = 0; i < st->input_count; i++)
+        st->job->stages[st->inputs[i]].rounds_idle = 0;
+    if (st->done == st->tasks && !st->complete) {
+        st->complete = true;
+        ei_sc_emit(s, EI_SCHED_ACT_STAGE_DONE, attempt_of(st, 0, 0), 0);
+    }
+    if (ei_sc_stage_pending(st) == 0)
+        ei_sc_job_touch(s, st->job);
+}
+
+/* The output is gone or wrong. Whether it is made again is decided when the event has been read
+ * to its end: ei_sc_job_settle. */
+void ei_sc_output_drop(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task) {
+    struct ei_sc_task *t = &st->task[task];
+    EI_ASSERT(t->state == EI_SC_DONE);
+    ei_sc_emit(s, EI_SCHED_ACT_OUTPUT_DROP, attempt_of(st, task, t->attempt), s->nodes[t->at].id);
+    st->lost_task = task;
+    st->lost_attempt = t->attempt;
+    t->state = EI_SC_DROPPED;
+    t->next = st->dropped_head;
+    st->dropped_head = task;
+    st->done--;
+    st->dropped++;
+    st->loss_seq = ++s->seq;
+    ei_sc_job_touch(s, st->job);
+}

@@ -1,0 +1,450 @@
+/* The fake master: turns messages into events, actions into messages, and keeps books of its own of
+ * every attempt, by which it judges what the scheduler does. */
+#include "sim/trace.h"
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_FMT "%" PRIu64 "/%u-%u-%u"
+#define ID_ARGS(id) (id).job, (id).stage, (id).task, (id).attempt
+
+static struct sim_job *job_of(struct sim *w, uint64_t id) {
+    return id == 0 || id > w->job_count ? NULL : &w->jobs[id - 1];
+}
+static struct sim_stage *stage_of(struct sim *w, const struct ei_attempt *id) {
+    return &job_of(w, id->job)->stages[id->stage];
+}
+
+/* ---- the books ---- */
+
+static void attempt_over(struct sim *w, const struct ei_attempt *id, enum ledger state) {
+    struct sim_attempt *a = sim_attempt(w, id);
+    struct sim_stage *st = stage_of(w, id);
+    if (a->state == LEDGER_LIVE) {
+        st->task[id->task].live--;
+        struct sim_worker *k = &w->workers[a->worker];
+        if (k->node == a->node) {
+            k->ledger_cores -= st->cores;
+            k->ledger_memory -= st->memory;
+        }
+    }
+    a->state = state;
+}
+
+static void node_lost(struct sim *w, uint64_t node) {
+    for (uint32_t j = 0; j < w->job_count; j++) {
+        for (uint32_t s = 0; s < w->jobs[j].stage_count; s++) {
+            struct sim_stage *st = &w->jobs[j].stages[s];
+            for (uint32_t t = 0; t < st->tasks; t++) {
+                for (uint32_t a = 0; a < st->task[t].count; a++) {
+                    struct ei_attempt id = {j + 1, s, t, a + 1};
+                    if (st->task[t].attempts[a].state != LEDGER_LIVE ||
+                        st->task[t].attempts[a].node != node)
+                        continue;
+                    attempt_over(w, &id, LEDGER_LOST);
+                    st->task[t].spared++;
+                }
+            }
+        }
+    }
+}
+
+/* ---- rules for actions ---- */
+
+static void rule_inputs(struct sim *w, const struct ei_attempt *id) {
+    struct sim_stage *st = stage_of(w, id);
+    for (uint32_t i = 0; i < st->input_count; i++) {
+        uint32_t p = st->inputs[i];
+        for (uint32_t t = 0; t < job_of(w, id->job)->stages[p].tasks; t++) {
+            if (!ei_sched_output(w->sched, id->job, p, t, NULL, NULL))
+                sim_broken(w, ID_FMT " was launched without its input %u-%u", ID_ARGS(*id), p, t);
+        }
+    }
+}
+
+static void on_launch(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_job *j = job_of(w, x->id.job);
+    struct sim_worker *k = ei_map_get_u64(&w->nodes, x->node);
+    if (j == NULL || j->state > EI_JOB_RUNNING || j->forgotten) {
+        sim_broken(w, ID_FMT " was launched for a job that ended", ID_ARGS(x->id));
+        return;
+    }
+    if (k == NULL || k->node != x->node) {
+        sim_broken(w, ID_FMT " was launched on a node that is gone", ID_ARGS(x->id));
+        return;
+    }
+    struct sim_stage *st = stage_of(w, &x->id);
+    struct sim_task *t = &st->task[x->id.task];
+    if (x->id.attempt != t->count + 1)
+        sim_broken(w, ID_FMT ": the attempt before it was %u", ID_ARGS(x->id), t->count);
+    if (t->live > 0)
+        sim_broken(w, ID_FMT ": another attempt runs", ID_ARGS(x->id));
+    rule_inputs(w, &x->id);
+    EI_GROW(t->attempts, t->count, t->capacity);
+    t->attempts[t->count++] =
+        (struct sim_attempt){.state = LEDGER_LIVE, .worker = k->index, .node = x->node};
+    t->live++;
+    k->ledger_cores += st->cores;
+    k->ledger_memory += st->memory;
+    if (k->ledger_cores > k->cores || k->ledger_memory > k->memory)
+        sim_broken(w, ID_FMT " over-commits %s", ID_ARGS(x->id), k->name);
+    w->launches++;
+    sim_send(w, k, false, (struct sim_event){.type = SIM_LAUNCH, .id = x->id, .node = x->node});
+}
+
+static void to_worker(struct sim *w, const struct ei_sched_action *x, enum sim_type type) {
+    struct sim_worker *k = ei_map_get_u64(&w->nodes, x->node);
+    if (k != NULL && k->node == x->node)
+        sim_send(w, k, false, (struct sim_event){.type = type, .id = x->id, .node = x->node});
+}
+
+static void on_kill(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_attempt *a = sim_attempt(w, &x->id);
+    if (a != NULL && a->state == LEDGER_DONE && !job_of(w, x->id.job)->forgotten)
+        sim_broken(w, ID_FMT " was killed after it was counted", ID_ARGS(x->id));
+    if (a != NULL && a->state == LEDGER_LIVE && a->node == x->node)
+        attempt_over(w, &x->id, LEDGER_KILLED);
+    to_worker(w, x, SIM_KILL);
+}
+
+static void on_drop(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_attempt *a = sim_attempt(w, &x->id);
+    if (a != NULL && a->state == LEDGER_LIVE)
+        sim_broken(w, ID_FMT ": the output of a live attempt was dropped", ID_ARGS(x->id));
+    if (a != NULL && a->state == LEDGER_DONE && a->node == x->node) {
+        a->state = LEDGER_DROPPED;
+        stage_of(w, &x->id)->task[x->id.task].drops++;
+        stage_of(w, &x->id)->drops++;
+    }
+    to_worker(w, x, SIM_DROP);
+}
+
+static void rule_failed(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_attempt *a = sim_attempt(w, &x->id);
+    if (a == NULL) {
+        sim_broken(w, "job %" PRIu64 " failed and nobody is to blame", x->id.job);
+        return;
+    }
+    struct sim_stage *st = stage_of(w, &x->id);
+    struct sim_task *t = &st->task[x->id.task];
+    bool often = t->failures + t->misses >= w->config.max_attempts;
+    bool own = a->injected == x->code && (often || !ei_code_retryable(x->code));
+    bool lost = x->code == EI_INPUT_LOST && (often || st->drops > w->config.max_stage_rounds);
+    bool spared = t->spared > w->config.max_spared;
+    if (!own && !lost && !spared)
+        sim_broken(w, "job %" PRIu64 " failed with %s by " ID_FMT ", and that is not justified",
+                   x->id.job, ei_code_name(x->code), ID_ARGS(x->id));
+}
+
+static void on_state(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_job *j = job_of(w, x->id.job);
+    bool again = j->state == EI_JOB_SUCCEEDED && x->state == EI_JOB_RUNNING;
+    if (x->state <= j->state && !again)
+        sim_broken(w, "job %" PRIu64 " went from state %d to %d", j->id, j->state, x->state);
+    if (x->state == EI_JOB_CANCELLED && !j->cancelled)
+        sim_broken(w, "job %" PRIu64 " was cancelled by nobody", j->id);
+    j->state = x->state;
+    if (x->state == EI_JOB_FAILED)
+        rule_failed(w, x);
+    if (x->state == EI_JOB_SUCCEEDED)
+        sim_push(w, (struct sim_event){.at = w->now + sim_between(w, MS, 2 * SECOND),
+                                       .type = SIM_CLIENT,
+                                       .id = x->id});
+}
+
+static void on_forget(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_job *j = job_of(w, x->id.job);
+    if (j->forgotten || j->state <= EI_JOB_RUNNING)
+        sim_broken(w, "job %" PRIu64 " was forgotten in state %d", j->id, j->state);
+    j->forgotten = true;
+    bool *told = ei_calloc(w->worker_count, sizeof *told);
+    for (uint32_t s = 0; s < j->stage_count; s++) {
+        for (uint32_t t = 0; t < j->stages[s].tasks; t++) {
+            struct sim_task *task = &j->stages[s].task[t];
+            if (task->live > 0)
+                sim_broken(w, "job %" PRIu64 " was forgotten while %u-%u runs", j->id, s, t);
+            for (uint32_t a = 0; a < task->count; a++) {
+                struct sim_worker *k = &w->workers[task->attempts[a].worker];
+                if (!told[k->index] && k->node != 0)
+                    sim_send(w, k, false, (struct sim_event){.type = SIM_FORGET, .id = x->id});
+                told[k->index] = true;
+            }
+        }
+    }
+    free(told);
+}
+
+static void on_stage_done(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_stage *st = stage_of(w, &x->id);
+    struct ei_sched_stage_counts c;
+    if (ei_sched_stage_counts(w->sched, x->id.job, x->id.stage, &c) && c.done != st->tasks)
+        sim_broken(w, "stage %" PRIu64 "/%u is done with %u of %u outputs", x->id.job, x->id.stage,
+                   c.done, st->tasks);
+}
+
+static void obey(struct sim *w) {
+    for (size_t i = 0; i < w->actions.count; i++) {
+        const struct ei_sched_action *x = &w->actions.items[i];
+        w->hash =
+            ei_mix64(w->hash ^ ei_hash_bytes(&x->id, offsetof(struct ei_attempt, attempt) + 4) ^
+                     x->node ^ ((uint64_t)x->type << 56));
+        switch (x->type) {
+        case EI_SCHED_ACT_LAUNCH:
+            on_launch(w, x);
+            break;
+        case EI_SCHED_ACT_KILL:
+            on_kill(w, x);
+            break;
+        case EI_SCHED_ACT_OUTPUT_DROP:
+            on_drop(w, x);
+            break;
+        case EI_SCHED_ACT_STAGE_DONE:
+            on_stage_done(w, x);
+            break;
+        case EI_SCHED_ACT_JOB_STATE:
+            on_state(w, x);
+            break;
+        case EI_SCHED_ACT_JOB_FORGET:
+            on_forget(w, x);
+            break;
+        }
+    }
+}
+
+void master_step(struct sim *w, struct ei_sched_event *e) {
+    e->now_us = w->now;
+    w->actions.count = 0;
+    ei_sched_step(w->sched, e, &w->actions);
+    if (w->verbose) {
+        trace_event(&w->trace, e);
+        trace_actions(&w->trace, &w->actions);
+    }
+    w->steps++;
+    if (w->steps % w->check_every == 0) {
+        const char *bad = ei_sched_check(w->sched);
+        if (bad != NULL)
+            sim_broken(w, "%s", bad);
+    }
+    obey(w);
+    int64_t tick = ei_sched_next_tick_us(w->sched);
+    if (tick != INT64_MAX && tick <= w->now)
+        sim_broken(w, "a tick is due that was just run");
+    if (tick != INT64_MAX && (w->tick_at <= w->now || tick < w->tick_at)) {
+        w->tick_at = tick;
+        sim_push(w, (struct sim_event){.at = tick, .type = SIM_TICK});
+    }
+}
+
+/* ---- messages and people ---- */
+
+static void node_down(struct sim *w, struct sim_worker *k) {
+    uint64_t node = k->node;
+    node_lost(w, node);
+    k->node = 0;
+    k->ledger_cores = 0;
+    k->ledger_memory = 0;
+    struct ei_sched_event e = {.type = EI_SCHED_NODE_DOWN, .node = node};
+    master_step(w, &e);
+}
+
+static void on_register(struct sim *w, const struct sim_event *m) {
+    struct sim_worker *k = &w->workers[m->worker];
+    if (!k->up || k->incarnation != m->incarnation || k->session != 0)
+        return;
+    if (k->node != 0)
+        node_down(w, k);
+    k->node = k->session = ++w->next_node;
+    (void)ei_map_put_u64(&w->nodes, k->node, k);
+    struct ei_sched_event e = {
+        .type = EI_SCHED_NODE_UP, .node = k->node, .u.node_up = {k->cores, k->memory, k->name}};
+    master_step(w, &e);
+}
+
+static void on_detect(struct sim *w, const struct sim_event *m) {
+    struct sim_worker *k = &w->workers[m->worker];
+    bool silent = m->spared || k->cut_until > w->now || k->paused_until > w->now;
+    if (m->node != 0 && k->node == m->node && silent)
+        node_down(w, k);
+}
+
+/* An output counts exactly if the attempt that brings it was live: fenced ones change nothing. */
+static void on_done(struct sim *w, const struct sim_event *m) {
+    struct ei_attempt was = {0}, is = {0};
+    struct sim_attempt *a = sim_attempt(w, &m->id);
+    bool live = a->state == LEDGER_LIVE && a->node == m->node;
+    (void)ei_sched_output(w->sched, m->id.job, m->id.stage, m->id.task, &was, NULL);
+    if (live) {
+        attempt_over(w, &m->id, LEDGER_DONE);
+        if (was.attempt != 0)
+            sim_broken(w, ID_FMT " ran while an output of it counted", ID_ARGS(m->id));
+    }
+    struct ei_sched_event e = {.type = EI_SCHED_TASK_DONE, .node = m->node, .u.task.id = m->id};
+    master_step(w, &e);
+    if (job_of(w, m->id.job)->forgotten)
+        return;
+    (void)ei_sched_output(w->sched, m->id.job, m->id.stage, m->id.task, &is, NULL);
+    if (is.attempt != (live ? m->id.attempt : was.attempt))
+        sim_broken(w, ID_FMT ": the output that counts is of attempt %u", ID_ARGS(m->id),
+                   is.attempt);
+}
+
+static void on_failed(struct sim *w, const struct sim_event *m) {
+    struct sim_attempt *a = sim_attempt(w, &m->id);
+    if (a->state == LEDGER_LIVE && a->node == m->node) {
+        struct sim_task *t = &stage_of(w, &m->id)->task[m->id.task];
+        attempt_over(w, &m->id, LEDGER_FAILED);
+        t->spared += m->spared;
+        t->failures += !m->spared;
+    }
+    struct ei_sched_event e = {
+        .type = EI_SCHED_TASK_FAILED, .node = m->node, .u.task = {m->id, m->code, m->spared, 0}};
+    master_step(w, &e);
+}
+
+static void on_input_lost(struct sim *w, const struct sim_event *m) {
+    struct sim_attempt *a = sim_attempt(w, &m->id);
+    if (a->state == LEDGER_LIVE && a->node == m->node) {
+        attempt_over(w, &m->id, LEDGER_FAILED);
+        stage_of(w, &m->id)->task[m->id.task].misses++;
+    }
+    struct ei_sched_event e = {
+        .type = EI_SCHED_INPUT_LOST,
+        .node = m->node,
+        .u.input_lost = {m->id, m->producer, m->lost, m->lost_count},
+    };
+    master_step(w, &e);
+}
+
+static void submit(struct sim *w, struct sim_job *j) {
+    struct ei_sched_stage *specs = ei_calloc(j->stage_count, sizeof *specs);
+    for (uint32_t i = 0; i < j->stage_count; i++)
+        specs[i] = (struct ei_sched_stage){.tasks = j->stages[i].tasks,
+                                           .inputs = j->stages[i].inputs,
+                                           .input_count = j->stages[i].input_count,
+                                           .cores = j->stages[i].cores,
+                                           .memory_bytes = j->stages[i].memory};
+    j->submitted = true;
+    struct ei_sched_event e = {.type = EI_SCHED_JOB_SUBMIT,
+                               .u.submit = {.job = j->id,
+                                            .stages = specs,
+                                            .stage_count = j->stage_count,
+                                            .priority = j->priority,
+                                            .user = j->user}};
+    master_step(w, &e);
+    free(specs);
+}
+
+static void order(struct sim *w, enum ei_sched_event_type type, uint64_t job) {
+    struct ei_sched_event e = {.type = type, .u.job = {job, EI_CANCELLED}};
+    master_step(w, &e);
+}
+
+/* Reads the result; complains about what is broken; releases the job in the end. */
+static void on_client(struct sim *w, const struct sim_event *m) {
+    struct sim_job *j = job_of(w, m->id.job);
+    if (j->state != EI_JOB_SUCCEEDED || j->forgotten)
+        return;
+    uint32_t last = j->stage_count - 1;
+    for (uint32_t t = 0; t < j->stages[last].tasks; t++) {
+        struct ei_attempt id = {j->id, last, t, 0};
+        if (!ei_sched_output(w->sched, j->id, last, t, &id, NULL)) {
+            sim_broken(w, "job %" PRIu64 " succeeded without its result %u", j->id, t);
+            return;
+        }
+        if (sim_readable(w, &id))
+            continue;
+        if (sim_attempt(w, &id)->corrupt) {
+            struct ei_sched_event e = {.type = EI_SCHED_INPUT_LOST,
+                                       .u.input_lost = {{j->id, 0, 0, 0}, last, &id, 1}};
+            master_step(w, &e);
+        } else {
+            struct sim_event again = *m;
+            again.at = w->now + SECOND;
+            sim_push(w, again);
+        }
+        return;
+    }
+    j->read = true;
+    order(w, EI_SCHED_JOB_RELEASE, j->id);
+}
+
+void master_handle(struct sim *w, struct sim_event *m) {
+    struct sim_job *j = job_of(w, m->id.job);
+    struct ei_sched_event e = {.type = EI_SCHED_TICK};
+    switch (m->type) {
+    case SIM_SUBMIT:
+        submit(w, j);
+        break;
+    case SIM_CANCEL:
+        j->cancelled = true;
+        order(w, EI_SCHED_JOB_CANCEL, j->id);
+        break;
+    case SIM_RELEASE_EARLY:
+        j->released = true;
+        order(w, EI_SCHED_JOB_RELEASE, j->id);
+        break;
+    case SIM_CLIENT:
+        on_client(w, m);
+        break;
+    case SIM_REGISTER:
+        on_register(w, m);
+        break;
+    case SIM_DETECT:
+        on_detect(w, m);
+        break;
+    case SIM_DONE:
+        on_done(w, m);
+        break;
+    case SIM_FAILED:
+        on_failed(w, m);
+        break;
+    case SIM_LOST_INPUT:
+        on_input_lost(w, m);
+        break;
+    case SIM_RUNNING:
+        e.type = EI_SCHED_TASK_RUNNING;
+        e.node = m->node;
+        e.u.task.id = m->id;
+        master_step(w, &e);
+        break;
+    default:
+        w->tick_at = w->tick_at <= w->now ? 0 : w->tick_at;
+        master_step(w, &e);
+        break;
+    }
+}
+
+/* ---- at quiet ---- */
+
+static void rule_no_leak(struct sim *w, const struct sim_job *j) {
+    for (uint32_t s = 0; s < j->stage_count; s++) {
+        for (uint32_t t = 0; t < j->stages[s].tasks; t++) {
+            for (uint32_t a = 0; a < j->stages[s].task[t].count; a++) {
+                const struct sim_attempt *x = &j->stages[s].task[t].attempts[a];
+                const struct sim_worker *k = &w->workers[x->worker];
+                if (x->file && x->file_incarnation == k->incarnation)
+                    sim_broken(w, "%s keeps the file of %" PRIu64 "/%u-%u-%u", k->name, j->id, s, t,
+                               a + 1);
+            }
+        }
+    }
+}
+
+void master_final(struct sim *w) {
+    for (uint32_t i = 0; i < w->job_count; i++) {
+        const struct sim_job *j = &w->jobs[i];
+        if (!j->forgotten)
+            sim_broken(w, "job %" PRIu64 " did not end: state %d", j->id, j->state);
+        else if (j->state == EI_JOB_SUCCEEDED && !j->read && !j->released && !j->cancelled)
+            sim_broken(w, "job %" PRIu64 " was forgotten before its result was read", j->id);
+        rule_no_leak(w, j);
+    }
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        if (w->workers[i].exec_count > 0 || w->workers[i].ledger_cores > 0)
+            sim_broken(w, "%s still runs something", w->workers[i].name);
+        if (w->workers[i].node == 0)
+            sim_broken(w, "%s did not come back", w->workers[i].name);
+    }
+}
