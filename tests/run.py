@@ -100,7 +100,8 @@ def build_release(_):
 
 
 def build_asan(_):
-    yield ("build: asan", *build("build-asan", ["-Db_sanitize=address,undefined"]))
+    yield ("build: asan", *build("build-asan", ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
+                                 {"CC": "clang-14"}))
 
 
 def build_fuzz(_):
@@ -151,7 +152,7 @@ def threads(_):
         return
     if not os.path.exists(os.path.join(ROOT, "build-tsan", "build.ninja")):
         passed, log = run(["meson", "setup", "--buildtype=debugoptimized", "-Db_sanitize=thread",
-                           "build-tsan"])
+                           "-Db_lundef=false", "build-tsan"], env={"CC": "clang-14"})
         if not passed:
             yield ("build: tsan", False, log)
             return

@@ -122,7 +122,7 @@ def test_usage_errors():
     for arguments, word in ((["sqll", "x"], "sqll"), (["sql", "--no-such"], "--no-such"),
                             (["sql", "select 1", "select 2"], "select 2"), (["sql", "-o"], "output"),
                             (["up", "--workers", "many"], "many"), (["up", "--workers", "0"], "0"),
-                            (["job"], "job"), (["sql", ""], "")):
+                            (["job"], "job")):
         done = ask(*arguments)
         assert done.returncode == 2, (arguments, done.returncode, done.stderr)
         assert word in one_sentence(done.stderr), (arguments, done.stderr)
