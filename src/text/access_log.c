@@ -26,9 +26,10 @@ void ei_access_scanner_feed(struct ei_access_scanner *s, const char *data, size_
     s->window_begin = s->window_end = 0;
 }
 
-/* Three masks in one allocation; one word more each for the bit behind the window. */
+/* Three masks in one allocation; two words more each: for the bit behind the window, and because a
+ * mask is read eight bytes at a time from any byte. */
 static void set_window_capacity(struct ei_access_scanner *s, size_t bytes) {
-    size_t words = bytes / 64 + 1;
+    size_t words = bytes / 64 + 2;
     free(s->lines);
     s->lines = ei_calloc(3 * words, sizeof *s->lines);
     s->spaces = s->lines + words;
@@ -138,14 +139,31 @@ static bool parse_zone(struct ei_access_scanner *s, const char *p) {
     return true;
 }
 
-static bool parse_time(struct ei_access_scanner *s, const char *p, int64_t *time_us) {
+/* memcmp for a known length would be a call. */
+static inline bool same_date(const char *p, const char *q) {
+    uint64_t a[2], b[2];
+    memcpy(&a[0], p, 8);
+    memcpy(&a[1], p + 4, 8);
+    memcpy(&b[0], q, 8);
+    memcpy(&b[1], q + 4, 8);
+    return a[0] == b[0] && a[1] == b[1];
+}
+
+static inline bool same_zone(const char *p, const char *q) {
+    uint32_t a, b;
+    memcpy(&a, p, 4);
+    memcpy(&b, q, 4);
+    return a == b && p[4] == q[4];
+}
+
+static inline bool parse_time(struct ei_access_scanner *s, const char *p, int64_t *time_us) {
     int hour, minute, second;
-    if (memcmp(p, s->date, sizeof s->date) != 0 && !parse_date(s, p))
+    if (!same_date(p, s->date) && !parse_date(s, p))
         return false;
     if (!digits2(p + 12, &hour) || p[14] != ':' || !digits2(p + 15, &minute) || p[17] != ':' ||
         !digits2(p + 18, &second) || p[20] != ' ' || hour > 23 || minute > 59 || second > 60)
         return false;
-    if (memcmp(p + 21, s->zone, sizeof s->zone) != 0 && !parse_zone(s, p + 21))
+    if (!same_zone(p + 21, s->zone) && !parse_zone(s, p + 21))
         return false;
     int64_t seconds = s->date_days * 86400 + hour * 3600 + minute * 60 + second - s->zone_seconds;
     *time_us = seconds * 1000000;

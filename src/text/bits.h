@@ -100,13 +100,24 @@ static inline struct ei_bits_block ei_bits_load_part(const char *p, size_t len) 
     return ei_bits_load(padded);
 }
 
-/* The first set bit at or after `from`. The caller keeps a set bit behind the last one. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "masks are read at any byte");
+
+/* The first set bit at or after `from`. The caller keeps a set bit behind the last one, and one word
+ * more. Looking from the byte of `from` on finds most bits at once, where a look at its word would
+ * miss those of the next one: the branch is well predicted. */
 static inline size_t ei_bits_next(const uint64_t *bits, size_t from) {
-    size_t word = from >> 6;
-    uint64_t w = bits[word] & (~0ULL << (from & 63));
-    while (__builtin_expect(w == 0, 0))
-        w = bits[++word];
-    return (word << 6) + (size_t)__builtin_ctzll(w);
+    const char *at = (const char *)bits + (from >> 3);
+    uint64_t w;
+    memcpy(&w, at, sizeof w);
+    w >>= from & 7;
+    if (__builtin_expect(w != 0, 1))
+        return from + (size_t)__builtin_ctzll(w);
+    from = (from & ~(size_t)7) + 64;
+    for (;; from += 64) {
+        memcpy(&w, at += sizeof w, sizeof w);
+        if (w != 0)
+            return from + (size_t)__builtin_ctzll(w);
+    }
 }
 
 /* Number of bytes equal to c. */
