@@ -10,7 +10,7 @@
 #define TEXT_KEPT_MAX (64u << 10) /* bytes of SQL and of the plan that are shown to people */
 
 static char *kept(const char *s) {
-    return s == NULL ? ei_strdup("") : ei_strndup(s, TEXT_KEPT_MAX);
+    return s == NULL ? ei_strdup("") : ei_strndup(s, strnlen(s, TEXT_KEPT_MAX));
 }
 
 static Eider__V1__JobSpec *copy_spec(const Eider__V1__JobSpec *spec) {

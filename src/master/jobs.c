@@ -189,7 +189,7 @@ int ei_job_cancel(struct ei_master *m, uint64_t id, const char *reason, struct e
     if (ei_job_finished(job))
         return 0;
     free(job->cancel_reason);
-    job->cancel_reason = ei_strndup(reason, EI_JOB_NAME_MAX);
+    job->cancel_reason = ei_strndup(reason, strnlen(reason, EI_JOB_NAME_MAX));
     struct ei_sched_event event = {
         .type = EI_SCHED_JOB_CANCEL, .now_us = ei_now_us(), .u.job = {id, EI_CANCELLED}};
     ei_master_step(m, &event);

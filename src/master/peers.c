@@ -344,6 +344,11 @@ void ei_on_register(struct ei_session *l, const struct ei_message *msg) {
     ei_conn_reply(l->conn, msg->request, &reply.base);
 }
 
+static char *cut(const char *s, const char *otherwise) {
+    s = text_or(s, otherwise);
+    return ei_strndup(s, strnlen(s, 64));
+}
+
 void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg) {
     const Eider__V1__Heartbeat *h = (const Eider__V1__Heartbeat *)msg->body;
     struct ei_peer *p = l->peer;
@@ -359,9 +364,9 @@ void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg) {
     for (size_t i = 0; i < count; i++) {
         const Eider__V1__ProcessInfo *from = h->processes[i];
         p->processes[i] = (struct ei_peer_process){
-            .role = ei_strndup(text_or(from->role, "executor"), 32),
-            .name = ei_strndup(text_or(from->name, ""), EI_JOB_NAME_MAX),
-            .state = ei_strndup(text_or(from->state, "up"), 32),
+            .role = cut(from->role, "executor"),
+            .name = cut(from->name, ""),
+            .state = cut(from->state, "up"),
             .pid = from->pid,
             .rss_bytes = from->rss_bytes,
         };

@@ -100,7 +100,7 @@ static void add_warning(struct ei_job *job, const char *text) {
     if (job->warning_count >= EI_JOB_WARNINGS_MAX)
         return;
     job->warnings = ei_realloc(job->warnings, (job->warning_count + 1) * sizeof *job->warnings);
-    job->warnings[job->warning_count++] = ei_strndup(text, 500);
+    job->warnings[job->warning_count++] = ei_strndup(text, strnlen(text, 500));
 }
 
 static void note_malformed(struct ei_job_stage *stage, uint32_t task, const char *text) {
@@ -112,7 +112,7 @@ static void note_malformed(struct ei_job_stage *stage, uint32_t task, const char
             return;
     }
     free(stage->first_malformed);
-    stage->first_malformed = ei_strndup(text, 500);
+    stage->first_malformed = ei_strndup(text, strnlen(text, 500));
     stage->first_malformed_task = task;
 }
 
