@@ -2,6 +2,7 @@
 #include "gateway/engine.h"
 #include "base/mem.h"
 #include "os/os.h"
+#include "rpc/address.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -51,21 +52,17 @@ static void on_stop(uv_signal_t *handle, int signal_number) {
     uv_close((uv_handle_t *)&g->sigint, NULL);
 }
 
-/* "host:port" cut at the last colon. */
 static int listen_on(struct ei_gateway *g, struct ei_error *e) {
-    const char *colon = strrchr(g->listen, ':');
-    if (colon == NULL)
-        return ei_fail(e, EI_USAGE, "--listen must be HOST:PORT, not '%s'", g->listen);
-    char *host = ei_strndup(g->listen, (size_t)(colon - g->listen));
-    struct ei_server_options o = {.host = host,
-                                  .port = (int)strtol(colon + 1, NULL, 10),
+    struct ei_address at;
+    if (ei_address_parse(g->listen, &at, e) != 0)
+        return -1;
+    struct ei_server_options o = {.host = at.host,
+                                  .port = (int)strtol(at.port, NULL, 10),
                                   .tls = g->tls,
                                   .events = &STRANGERS,
                                   .data = g,
                                   .http = g->http};
-    int rc = ei_server_listen(&g->server, g->loop, &o, e);
-    free(host);
-    return rc;
+    return ei_server_listen(&g->server, g->loop, &o, e);
 }
 
 static int start(struct ei_gateway *g, struct ei_error *e) {
