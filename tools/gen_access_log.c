@@ -19,15 +19,27 @@
 #define FIRST_SECOND 1735689600 /* 2025-01-01 00:00:00 UTC */
 #define LINES_A_SECOND 40
 
-static const char *const METHODS[] = {"GET", "GET", "GET", "GET", "GET", "GET", "POST", "HEAD",
-                                      "PUT", "OPTIONS"};
-static const char *const PATHS[] = {
-    "/", "/index.html", "/favicon.ico", "/robots.txt", "/api/v1/items", "/api/v1/items/search",
-    "/static/css/site.css", "/static/js/app.min.js", "/images/logo.png", "/login", "/cart",
-    "/blog/2024/11/how-we-count-requests", "/docs/reference/configuration.html", "/products/list"};
+static const char *const METHODS[] = {"GET", "GET",  "GET",  "GET", "GET",
+                                      "GET", "POST", "HEAD", "PUT", "OPTIONS"};
+static const char *const PATHS[] = {"/",
+                                    "/index.html",
+                                    "/favicon.ico",
+                                    "/robots.txt",
+                                    "/api/v1/items",
+                                    "/api/v1/items/search",
+                                    "/static/css/site.css",
+                                    "/static/js/app.min.js",
+                                    "/images/logo.png",
+                                    "/login",
+                                    "/cart",
+                                    "/blog/2024/11/how-we-count-requests",
+                                    "/docs/reference/configuration.html",
+                                    "/products/list"};
 static const char *const PROTOCOLS[] = {"HTTP/1.1", "HTTP/1.1", "HTTP/2.0", "HTTP/1.0"};
 static const int STATUSES[] = {200, 200, 200, 200, 200, 200, 304, 301, 404, 403, 500, 206};
-static const char *const REFERERS[] = {"-", "-", "https://www.example.org/",
+static const char *const REFERERS[] = {"-",
+                                       "-",
+                                       "https://www.example.org/",
                                        "https://www.example.org/products/list?page=2",
                                        "https://search.example.com/?q=access+log",
                                        "https://news.example.net/item?id=40713201"};
@@ -192,8 +204,7 @@ static void put_line(struct writer *w, const struct options *o, uint64_t line, u
 }
 
 /* What goes wrong in real logs. */
-static void put_malformed(struct writer *w, const struct options *o, uint64_t line,
-                          uint64_t *rng) {
+static void put_malformed(struct writer *w, const struct options *o, uint64_t line, uint64_t *rng) {
     size_t begin = w->len;
     switch (next(rng) % 5) {
     case 0: /* cut off */

@@ -84,8 +84,8 @@ void ei_facts_add_piece(struct ei_facts *f, size_t file, uint64_t begin, uint64_
                         uint64_t weight_bytes);
 /* Bytes that a split should have. */
 uint64_t ei_facts_target(const struct ei_facts *f, uint64_t min_bytes, uint64_t max_bytes);
-/* Pieces into splits of about target_bytes. ends[file] is where the file ends, in its pieces' units:
- * a file whose pieces all fall into one split is read whole. */
+/* Pieces into splits of about target_bytes. ends[file] is where the file ends, in its pieces'
+ * units: a file whose pieces all fall into one split is read whole. */
 void ei_facts_pack(struct ei_facts *f, uint64_t target_bytes, const uint64_t *ends);
 /* The split that holds all files whole. */
 void ei_facts_fill_whole(struct ei_facts *f);

@@ -12,13 +12,39 @@
 #define SNIFFED_FILES_MAX 64
 
 /* Of read_csv, those that mean the same for each part of a file. */
-static const char *const SPLIT_OPTIONS[] = {
-    "all_varchar", "allow_quoted_nulls", "auto_detect", "auto_type_candidates", "buffer_size",
-    "column_names", "column_types", "columns", "dateformat", "date_format", "decimal_separator",
-    "delim", "delimiter", "dtypes", "escape", "force_not_null", "header", "max_line_size",
-    "maximum_line_size", "names", "new_line", "normalize_names", "null", "nullstr", "parallel",
-    "quote", "sample_size", "sep", "thousands", "timestampformat", "timestamp_format", "types",
-    NULL};
+static const char *const SPLIT_OPTIONS[] = {"all_varchar",
+                                            "allow_quoted_nulls",
+                                            "auto_detect",
+                                            "auto_type_candidates",
+                                            "buffer_size",
+                                            "column_names",
+                                            "column_types",
+                                            "columns",
+                                            "dateformat",
+                                            "date_format",
+                                            "decimal_separator",
+                                            "delim",
+                                            "delimiter",
+                                            "dtypes",
+                                            "escape",
+                                            "force_not_null",
+                                            "header",
+                                            "max_line_size",
+                                            "maximum_line_size",
+                                            "names",
+                                            "new_line",
+                                            "normalize_names",
+                                            "null",
+                                            "nullstr",
+                                            "parallel",
+                                            "quote",
+                                            "sample_size",
+                                            "sep",
+                                            "thousands",
+                                            "timestampformat",
+                                            "timestamp_format",
+                                            "types",
+                                            NULL};
 
 /* What sniff_csv says of one file. */
 struct sniffed {

@@ -27,8 +27,10 @@ static int list_patterns(struct ei_facts *f, struct ei_rows *out, struct ei_erro
     for (size_t i = 0; i < f->call->argument_count; i++)
         positional += f->call->arguments[i].name == NULL;
     if (positional != 1)
-        return ei_fail(e, EI_INVALID, "%s needs one path or list of paths, and then options by "
-                       "name", f->call->function);
+        return ei_fail(e, EI_INVALID,
+                       "%s needs one path or list of paths, and then options by "
+                       "name",
+                       f->call->function);
     struct ei_buf sql = {0}, select = {0};
     ei_buf_printf(&select, "SELECT (%s)", argument);
     ei_buf_puts(&sql, "SELECT json_serialize_sql(");
@@ -37,7 +39,8 @@ static int list_patterns(struct ei_facts *f, struct ei_rows *out, struct ei_erro
     int rc = ei_rows_query(f->c, sql.data, out, e);
     if (rc == 0 && out->row_count == 1 && ei_rows_at(out, 0, 0) != NULL) {
         const char *tree = ei_rows_at(out, 0, 0);
-        if (strstr(tree, "\"error\":true") != NULL || strstr(tree, "\"class\":\"SUBQUERY\"") != NULL)
+        if (strstr(tree, "\"error\":true") != NULL ||
+            strstr(tree, "\"class\":\"SUBQUERY\"") != NULL)
             rc = ei_fail(e, EI_INVALID, "the path of a table must be a constant, not %s", argument);
     }
     if (rc == 0) {
@@ -49,8 +52,10 @@ static int list_patterns(struct ei_facts *f, struct ei_rows *out, struct ei_erro
                       argument);
         rc = ei_rows_query(f->c, sql.data, out, e);
         if (rc != 0)
-            (void)ei_fail(e, EI_INVALID, "the path of a table must be a constant text or list of "
-                          "texts, not %s", argument);
+            (void)ei_fail(e, EI_INVALID,
+                          "the path of a table must be a constant text or list of "
+                          "texts, not %s",
+                          argument);
     }
     ei_buf_release(&sql);
     ei_buf_release(&select);

@@ -124,8 +124,7 @@ int ei_facts_parquet(struct ei_facts *f, struct ei_error *e) {
         goto done;
     }
     f->out->input->kind = EIDER__V1__SOURCE_KIND__SOURCE_PARQUET;
-    ei_facts_set(&f->out->input->options,
-                 f->user_options.len > 2 ? f->user_options.data + 2 : "");
+    ei_facts_set(&f->out->input->options, f->user_options.len > 2 ? f->user_options.data + 2 : "");
     rc = add_pieces(f, &footers, e);
 done:
     ei_rows_release(&columns);

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#define SPLITS_PER_SLOT 3            /* so that slots which finish early find more work */
-#define OPEN_COST_BYTES (64u << 10)  /* what opening one more file is worth in bytes */
+#define SPLITS_PER_SLOT 3           /* so that slots which finish early find more work */
+#define OPEN_COST_BYTES (64u << 10) /* what opening one more file is worth in bytes */
 
 void ei_facts_add_piece(struct ei_facts *f, size_t file, uint64_t begin, uint64_t end,
                         uint64_t weight_bytes) {

@@ -16,9 +16,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LOOK_LINES 10            /* of a .log file: is it an access log? */
-#define LINE_BYTES_UNKNOWN 100   /* where there is no line to measure */
-#define COMPRESSED_RATIO 5       /* text to gzip or zstd, roughly */
+#define LOOK_LINES 10          /* of a .log file: is it an access log? */
+#define LINE_BYTES_UNKNOWN 100 /* where there is no line to measure */
+#define COMPRESSED_RATIO 5     /* text to gzip or zstd, roughly */
 
 /* ---- of use to all text formats ---- */
 
@@ -120,9 +120,15 @@ static int split_lines(struct ei_facts *f, const char *(*check)(const char *data
 /* ---- JSON ---- */
 
 /* Of read_json, those that mean the same for each part of a file. */
-static const char *const JSON_SPLIT_OPTIONS[] = {
-    "columns", "convert_strings_to_integers", "field_appearance_threshold", "format",
-    "map_inference_threshold", "maximum_depth", "maximum_object_size", "sample_size", NULL};
+static const char *const JSON_SPLIT_OPTIONS[] = {"columns",
+                                                 "convert_strings_to_integers",
+                                                 "field_appearance_threshold",
+                                                 "format",
+                                                 "map_inference_threshold",
+                                                 "maximum_depth",
+                                                 "maximum_object_size",
+                                                 "sample_size",
+                                                 NULL};
 
 /* One object a line, for certain: each line begins with { and ends with }, and no JSON value has a
  * line end between a } and a {. */

@@ -12,17 +12,17 @@ struct named_reader {
 };
 
 static const struct named_reader FUNCTIONS[] = {
-    {"read_csv", EI_READER_CSV},           {"read_csv_auto", EI_READER_CSV},
-    {"read_json", EI_READER_JSON},         {"read_json_auto", EI_READER_JSON},
-    {"read_ndjson", EI_READER_NDJSON},     {"read_ndjson_auto", EI_READER_NDJSON},
-    {"read_parquet", EI_READER_PARQUET},   {"parquet_scan", EI_READER_PARQUET},
-    {"read_lines", EI_READER_LINES},       {"read_access_log", EI_READER_ACCESS_LOG},
+    {"read_csv", EI_READER_CSV},         {"read_csv_auto", EI_READER_CSV},
+    {"read_json", EI_READER_JSON},       {"read_json_auto", EI_READER_JSON},
+    {"read_ndjson", EI_READER_NDJSON},   {"read_ndjson_auto", EI_READER_NDJSON},
+    {"read_parquet", EI_READER_PARQUET}, {"parquet_scan", EI_READER_PARQUET},
+    {"read_lines", EI_READER_LINES},     {"read_access_log", EI_READER_ACCESS_LOG},
 };
 
 /* FROM 'path': by the end of the name, before .gz or .zst. */
 static const struct named_reader EXTENSIONS[] = {
-    {".parquet", EI_READER_PARQUET}, {".csv", EI_READER_CSV},      {".tsv", EI_READER_CSV},
-    {".json", EI_READER_JSON},       {".ndjson", EI_READER_JSON},  {".jsonl", EI_READER_JSON},
+    {".parquet", EI_READER_PARQUET}, {".csv", EI_READER_CSV},     {".tsv", EI_READER_CSV},
+    {".json", EI_READER_JSON},       {".ndjson", EI_READER_JSON}, {".jsonl", EI_READER_JSON},
     {".log", EI_READER_TEXT},        {".txt", EI_READER_TEXT},
 };
 
@@ -71,8 +71,7 @@ void ei_facts_set(char **field, const char *value) {
 
 const char *ei_facts_option(const struct ei_facts *f, const char *name) {
     for (size_t i = 0; i < f->call->argument_count; i++)
-        if (f->call->arguments[i].name != NULL &&
-            strcasecmp(f->call->arguments[i].name, name) == 0)
+        if (f->call->arguments[i].name != NULL && strcasecmp(f->call->arguments[i].name, name) == 0)
             return f->call->arguments[i].sql;
     return NULL;
 }
@@ -161,8 +160,10 @@ static int choose_reader(struct ei_facts *f, struct ei_error *e) {
         return 0;
     if (f->call->function[0] != '\0')
         return ei_fail(e, EI_UNSUPPORTED, "%s does not read files", f->call->function);
-    return ei_fail(e, EI_INVALID, "the name of %s does not say its format: use read_csv('...'), "
-                   "read_json, read_parquet, read_lines or read_access_log", f->files[0].path);
+    return ei_fail(e, EI_INVALID,
+                   "the name of %s does not say its format: use read_csv('...'), "
+                   "read_json, read_parquet, read_lines or read_access_log",
+                   f->files[0].path);
 }
 
 static void set_label(struct ei_facts *f) {

@@ -30,10 +30,10 @@ struct ei_table_facts {
     Eider__V1__TableInput *input; /* name empty; kind, options, columns, sql filled */
     Eider__V1__Split **splits;    /* together the whole; none if it can only be read whole */
     size_t split_count;
-    Eider__V1__Split *whole;      /* all of it in one; readable with `input` too */
-    char *whole_reason;           /* NULL unless split_count is 0 */
-    uint64_t rows;                /* exact for Parquet, estimated else; 0 = empty */
-    uint64_t bytes;               /* on disk */
+    Eider__V1__Split *whole; /* all of it in one; readable with `input` too */
+    char *whole_reason;      /* NULL unless split_count is 0 */
+    uint64_t rows;           /* exact for Parquet, estimated else; 0 = empty */
+    uint64_t bytes;          /* on disk */
 };
 
 /* Is it one of the functions that ei_table_facts_load understands (any case)? */

@@ -1,11 +1,9 @@
 /* How each kind of table becomes the text of a view:
  *
- *   Parquet     read_parquet over the files; row ranges by a filter on file_row_number, which prunes
- *               row groups.
- *   CSV, JSON   byte ranges are copied into memory files and read by DuckDB from /proc/self/fd/N
- *               with the dialect and types found at planning; whole files by their path.
- *   lines, logs our table function eider_text (text_scan.h).
- *   SQL         as it stands.
+ *   Parquet     read_parquet over the files; row ranges by a filter on file_row_number, which
+ * prunes row groups. CSV, JSON   byte ranges are copied into memory files and read by DuckDB from
+ * /proc/self/fd/N with the dialect and types found at planning; whole files by their path. lines,
+ * logs our table function eider_text (text_scan.h). SQL         as it stands.
  *
  * The view casts each column to its planned type; where that changes nothing DuckDB drops the cast,
  * and filters still reach the reader. */
@@ -101,8 +99,7 @@ static int copy_range(int from, int to, const Eider__V1__FileSlice *s, struct ei
                                  "cannot read %s", s->path);
         if (n == 0)
             return ei_fail(e, EI_INVALID,
-                           "the file %s changed while the query ran: run the query again",
-                           s->path);
+                           "the file %s changed while the query ran: run the query again", s->path);
     }
     return 0;
 }
@@ -208,8 +205,7 @@ static void parquet_text(struct text *x, const Eider__V1__TableInput *in,
         ei_buf_sql_string(&x->sql, s->path);
         ei_buf_putc(&x->sql, ']');
         put_options(&x->sql, in->options);
-        ei_buf_printf(&x->sql,
-                      "%s) WHERE file_row_number >= %llu AND file_row_number < %llu",
+        ei_buf_printf(&x->sql, "%s) WHERE file_row_number >= %llu AND file_row_number < %llu",
                       numbered ? "" : ", file_row_number=true", (unsigned long long)s->begin,
                       (unsigned long long)s->end);
     }
@@ -276,8 +272,10 @@ static int input_text(struct text *x, const Eider__V1__TableInput *in, struct ei
         ei_buf_printf(&x->sql, " FROM (%s) AS input", in->sql);
         return 0;
     default:
-        return ei_fail(e, EI_UNSUPPORTED, "the table %s is of a kind (%d) that this version of "
-                       "Eider does not know", in->name, (int)in->kind);
+        return ei_fail(e, EI_UNSUPPORTED,
+                       "the table %s is of a kind (%d) that this version of "
+                       "Eider does not know",
+                       in->name, (int)in->kind);
     }
 }
 

@@ -293,8 +293,7 @@ static int open_slice(struct ei_text_blocks *b, struct ei_error *e) {
     return rc;
 }
 
-int ei_text_blocks_next(struct ei_text_blocks *b, struct ei_text_block *block,
-                        struct ei_error *e) {
+int ei_text_blocks_next(struct ei_text_blocks *b, struct ei_text_block *block, struct ei_error *e) {
     for (;;) {
         if (!b->open) {
             if (b->slice == b->slice_count)

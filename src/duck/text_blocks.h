@@ -1,6 +1,7 @@
 /* Reads slices of text files as blocks of whole lines. Plain files are mapped: their blocks stay
  * until the end, so strings may point into them. Files whose name ends in .gz or .zst are
- * decompressed as they are read, in bounded memory: a block of theirs is good until the next one. */
+ * decompressed as they are read, in bounded memory: a block of theirs is good until the next one.
+ */
 #ifndef EIDER_DUCK_TEXT_BLOCKS_H
 #define EIDER_DUCK_TEXT_BLOCKS_H
 

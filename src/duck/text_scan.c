@@ -19,16 +19,24 @@
 enum column { IP, IDENT, USER, TIME, METHOD, PATH, PROTOCOL, STATUS, BYTES, REFERER, AGENT, LINE };
 
 static const struct ei_text_column ACCESS_COLUMNS[] = {
-    [IP] = {"ip", "VARCHAR"},           [IDENT] = {"ident", "VARCHAR"},
-    [USER] = {"user", "VARCHAR"},       [TIME] = {"time", "TIMESTAMP WITH TIME ZONE"},
-    [METHOD] = {"method", "VARCHAR"},   [PATH] = {"path", "VARCHAR"},
-    [PROTOCOL] = {"protocol", "VARCHAR"}, [STATUS] = {"status", "SMALLINT"},
-    [BYTES] = {"bytes", "BIGINT"},      [REFERER] = {"referer", "VARCHAR"},
-    [AGENT] = {"agent", "VARCHAR"},     [LINE] = {"line", "VARCHAR"},
+    [IP] = {"ip", "VARCHAR"},
+    [IDENT] = {"ident", "VARCHAR"},
+    [USER] = {"user", "VARCHAR"},
+    [TIME] = {"time", "TIMESTAMP WITH TIME ZONE"},
+    [METHOD] = {"method", "VARCHAR"},
+    [PATH] = {"path", "VARCHAR"},
+    [PROTOCOL] = {"protocol", "VARCHAR"},
+    [STATUS] = {"status", "SMALLINT"},
+    [BYTES] = {"bytes", "BIGINT"},
+    [REFERER] = {"referer", "VARCHAR"},
+    [AGENT] = {"agent", "VARCHAR"},
+    [LINE] = {"line", "VARCHAR"},
 };
 static const duckdb_type ACCESS_TYPES[] = {
-    [TIME] = DUCKDB_TYPE_TIMESTAMP_TZ, [STATUS] = DUCKDB_TYPE_SMALLINT,
-    [BYTES] = DUCKDB_TYPE_BIGINT, [LINE] = DUCKDB_TYPE_VARCHAR,
+    [TIME] = DUCKDB_TYPE_TIMESTAMP_TZ,
+    [STATUS] = DUCKDB_TYPE_SMALLINT,
+    [BYTES] = DUCKDB_TYPE_BIGINT,
+    [LINE] = DUCKDB_TYPE_VARCHAR,
 };
 static const struct ei_text_column LINE_COLUMNS[] = {{"line", "VARCHAR"}};
 
@@ -145,12 +153,12 @@ struct reading {
     struct ei_text_blocks *blocks; /* the scan's */
     struct ei_access_scanner scanner;
     struct ei_text_block block;
-    size_t line_at;       /* of the next line in the block, when reading lines */
-    bool first;           /* of the scan's readings: its malformed lines count */
-    bool block_high;      /* bytes beyond ASCII in the block, when reading lines */
-    bool counts_lines;    /* the block's first line number is known */
-    uint64_t block_line;  /* that number, from 1 */
-    size_t column_count;  /* that the query wants */
+    size_t line_at;      /* of the next line in the block, when reading lines */
+    bool first;          /* of the scan's readings: its malformed lines count */
+    bool block_high;     /* bytes beyond ASCII in the block, when reading lines */
+    bool counts_lines;   /* the block's first line number is known */
+    uint64_t block_line; /* that number, from 1 */
+    size_t column_count; /* that the query wants */
     size_t columns[LINE + 1];
     struct ei_buf text; /* of a string that had to be changed */
     uint64_t bytes, malformed;
@@ -259,8 +267,7 @@ static void put_number(struct output *out, size_t i, enum column column,
         put_null(out, i);
 }
 
-static const struct ei_text_span *span_of(const struct ei_access_entry *entry,
-                                          enum column column) {
+static const struct ei_text_span *span_of(const struct ei_access_entry *entry, enum column column) {
     switch (column) {
     case IP:
         return &entry->ip;
@@ -319,8 +326,9 @@ static void warn(struct reading *r, const struct ei_access_entry *entry) {
     struct ei_buf b = {0}, text = {0};
     ei_buf_puts(&b, r->block.path);
     if (r->counts_lines)
-        ei_buf_printf(&b, ":%llu: ", (unsigned long long)(r->block_line +
-                      ei_text_count(r->block.data, before, '\n')));
+        ei_buf_printf(
+            &b, ":%llu: ",
+            (unsigned long long)(r->block_line + ei_text_count(r->block.data, before, '\n')));
     else
         ei_buf_printf(&b, ":@%llu: ", (unsigned long long)(r->block.offset + before));
     size_t shown = EI_MIN(entry->line.len, (size_t)WARNING_TEXT_MAX);

@@ -117,8 +117,8 @@ static bool parse_date(struct ei_access_scanner *s, const char *p) {
     static const int DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int day, century, year;
     int month = month_number(p + 3);
-    if (!digits2(p, &day) || p[2] != '/' || month == 0 || p[6] != '/' || !digits2(p + 7, &century) ||
-        !digits2(p + 9, &year) || p[11] != ':')
+    if (!digits2(p, &day) || p[2] != '/' || month == 0 || p[6] != '/' ||
+        !digits2(p + 7, &century) || !digits2(p + 9, &year) || p[11] != ':')
         return false;
     year += century * 100;
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -192,7 +192,7 @@ static inline bool take_word(struct cursor *c, size_t *begin, size_t *end) {
     *begin = c->at;
     *end = ei_bits_next(c->s->spaces, c->at);
     c->at = *end + 1;
-    return *end < c->end && *end > *begin;
+    return *end<c->end && * end> * begin;
 }
 
 /* The user: everything up to " [". */
@@ -206,7 +206,8 @@ static inline bool take_user(struct cursor *c, size_t *begin, size_t *end) {
     return space + 1 < c->end && *end > *begin;
 }
 
-/* The inside of a quoted field that starts at c->at with its quote; moves behind the closing one. */
+/* The inside of a quoted field that starts at c->at with its quote; moves behind the closing one.
+ */
 static inline bool take_quoted(struct cursor *c, size_t *begin, size_t *end, bool *escaped) {
     if (c->at >= c->end || c->text[c->at] != '"')
         return false;

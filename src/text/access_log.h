@@ -4,11 +4,11 @@
  *   host ident user [10/Oct/2000:13:55:36 -0700] "GET /a.gif HTTP/1.0" 200 2326 "referer" "agent"
  *
  * '-' stands for a missing ident, user, status, size, referer or agent. A quoted field may hold \"
- * and \\. The user may hold spaces. Every line is checked whole. Blank lines are passed over; a line
- * that is neither format, or is longer than EI_ACCESS_LINE_MAX, is malformed.
+ * and \\. The user may hold spaces. Every line is checked whole. Blank lines are passed over; a
+ * line that is neither format, or is longer than EI_ACCESS_LINE_MAX, is malformed.
  *
- * How it is fast: 16 KB at a time become three bit masks (line ends, spaces, quotes and backslashes);
- * a field ends at the next bit of its mask. */
+ * How it is fast: 16 KB at a time become three bit masks (line ends, spaces, quotes and
+ * backslashes); a field ends at the next bit of its mask. */
 #ifndef EIDER_TEXT_ACCESS_LOG_H
 #define EIDER_TEXT_ACCESS_LOG_H
 
@@ -45,7 +45,7 @@ struct ei_access_scanner {
     /* The window: bits for data[window_begin, window_end). */
     size_t window_begin, window_end;
     uint64_t *lines, *spaces, *quotes; /* each has a set bit behind the window */
-    size_t window_capacity; /* bytes */
+    size_t window_capacity;            /* bytes */
     bool window_high;
     /* The last date and zone that were understood: neighbours mostly have the same. */
     char date[12];

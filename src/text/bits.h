@@ -102,9 +102,9 @@ static inline struct ei_bits_block ei_bits_load_part(const char *p, size_t len) 
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "masks are read at any byte");
 
-/* The first set bit at or after `from`. The caller keeps a set bit behind the last one, and one word
- * more. Looking from the byte of `from` on finds most bits at once, where a look at its word would
- * miss those of the next one: the branch is well predicted. */
+/* The first set bit at or after `from`. The caller keeps a set bit behind the last one, and one
+ * word more. Looking from the byte of `from` on finds most bits at once, where a look at its word
+ * would miss those of the next one: the branch is well predicted. */
 static inline size_t ei_bits_next(const uint64_t *bits, size_t from) {
     const char *at = (const char *)bits + (from >> 3);
     uint64_t w;

@@ -30,13 +30,12 @@ static bool is_field_edge(const struct walk *w, char c) {
     return c == w->dialect->delimiter || c == '\n' || c == '\r';
 }
 
-/* `open` is the opening quote. Returns the position behind the closing one, 0 with *why if it is not
- * clear where that is. */
+/* `open` is the opening quote. Returns the position behind the closing one, 0 with *why if it is
+ * not clear where that is. */
 static size_t skip_quoted(const struct walk *w, size_t open, const char **why) {
     size_t at = open + 1;
     for (;;) {
-        const char *p =
-            at < w->len ? memchr(w->data + at, w->dialect->quote, w->len - at) : NULL;
+        const char *p = at < w->len ? memchr(w->data + at, w->dialect->quote, w->len - at) : NULL;
         if (p == NULL) {
             *why = "a quoted field has no end";
             return 0;

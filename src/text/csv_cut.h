@@ -10,7 +10,7 @@
 
 struct ei_csv_dialect {
     char delimiter;
-    char quote;       /* 0: fields are never quoted */
+    char quote;        /* 0: fields are never quoted */
     bool double_quote; /* "" inside a quoted field is one quote; else it is ambiguous */
 };
 

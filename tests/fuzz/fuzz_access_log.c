@@ -1,5 +1,5 @@
-/* The access log scanner against a parser that goes byte by byte. The input is repeated, so that its
- * lines lie at every place of the scanner's windows. */
+/* The access log scanner against a parser that goes byte by byte. The input is repeated, so that
+ * its lines lie at every place of the scanner's windows. */
 #include "base/mem.h"
 #include "text/access_log.h"
 
@@ -91,7 +91,8 @@ static bool when(struct reader *r, int64_t *time_us) {
         zone_minute < 0 || zone_minute > 59)
         return false;
     *time_us = (days * 86400 + hour * 3600 + minute * 60 + second -
-                sign * (zone_hour * 3600 + zone_minute * 60)) * 1000000;
+                sign * (zone_hour * 3600 + zone_minute * 60)) *
+               1000000;
     return true;
 }
 
@@ -128,8 +129,8 @@ static bool parse(struct reader r, struct ei_access_entry *a) {
         return false;
     if (r.at == r.end)
         return true;
-    return accept(&r, ' ') && quoted(&r, &a->referer) && accept(&r, ' ') &&
-           quoted(&r, &a->agent) && r.at == r.end;
+    return accept(&r, ' ') && quoted(&r, &a->referer) && accept(&r, ' ') && quoted(&r, &a->agent) &&
+           r.at == r.end;
 }
 
 static bool same(struct ei_text_span got, struct ei_text_span wanted, bool dash) {

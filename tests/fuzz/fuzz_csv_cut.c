@@ -1,4 +1,5 @@
-/* The CSV cutter against a walk byte by byte. Input: positions from its first bytes, then the file. */
+/* The CSV cutter against a walk byte by byte. Input: positions from its first bytes, then the file.
+ */
 #include "base/mem.h"
 #include "text/csv_cut.h"
 
@@ -13,8 +14,8 @@ static bool walk(const struct ei_csv_dialect *d, const char *text, size_t len, b
     bool quoted = false;
     size_t begin = len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     for (size_t i = begin; i < len; i++) {
-        char c = text[i], before = i > begin ? text[i - 1] : '\n', after = i + 1 < len ? text[i + 1]
-                                                                                      : '\n';
+        char c = text[i], before = i > begin ? text[i - 1] : '\n',
+             after = i + 1 < len ? text[i + 1] : '\n';
         if (d->quote == 0 || c != d->quote) {
             if (c == '\n' && !quoted)
                 starts[i + 1] = true;

@@ -51,7 +51,8 @@ static void test_common(void **state) {
 static void test_combined(void **state) {
     (void)state;
     struct ei_access_entry a;
-    assert_true(parse("::1 id - " TIME " \"-\" 408 - \"-\" \"Mozilla/5.0 (X11; \\\"q\\\")\"\r", &a));
+    assert_true(
+        parse("::1 id - " TIME " \"-\" 408 - \"-\" \"Mozilla/5.0 (X11; \\\"q\\\")\"\r", &a));
     assert_span(a.ip, "::1");
     assert_span(a.ident, "id");
     assert_span(a.user, NULL);
@@ -78,7 +79,8 @@ static void test_odd_but_good(void **state) {
     assert_true(parse("h - - " TIME " \"GET /a b HTTP/1.1\" 200 1", &a));
     assert_span(a.method, NULL);
     assert_span(a.path, "GET /a b HTTP/1.1");
-    assert_true(parse("h - - [29/Feb/2024:23:59:60 +0530] \"GET / H\" 200 9223372036854775807", &a));
+    assert_true(
+        parse("h - - [29/Feb/2024:23:59:60 +0530] \"GET / H\" 200 9223372036854775807", &a));
     assert_int_equal(a.time_us, (1709251200LL - 5 * 3600 - 1800) * 1000000);
     assert_int_equal(a.bytes, INT64_MAX);
     assert_true(parse("h - - [01/Jan/1970:00:00:00 +0000] \"\\\\\" 200 0 \"\" \"\"", &a));

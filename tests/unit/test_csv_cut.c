@@ -39,8 +39,8 @@ static void test_cuts(void **state) {
 
 static void test_ambiguous(void **state) {
     (void)state;
-    static const char *const BAD[] = {"a\"b,1\n2,3\n", "\"a\"b,1\n", "\"a\n", "a, \"x\ny\"\n",
-                                      "\"a\" ,1\n", "a,\"\"\"\n"};
+    static const char *const BAD[] = {"a\"b,1\n2,3\n", "\"a\"b,1\n", "\"a\n",
+                                      "a, \"x\ny\"\n", "\"a\" ,1\n", "a,\"\"\"\n"};
     size_t cut;
     for (size_t i = 0; i < EI_ARRAY_LEN(BAD); i++)
         assert_non_null(cut_one(BAD[i], 1, &cut));

@@ -1,4 +1,5 @@
-/* The executor's side alone: our readers, compressed files, repaired text, warnings, changed files. */
+/* The executor's side alone: our readers, compressed files, repaired text, warnings, changed files.
+ */
 #include "base/buf.h"
 #include "base/mem.h"
 #include "duck/engine.h"
@@ -205,7 +206,8 @@ static void test_compressed(void **state) {
     free(empty);
 }
 
-#define LINE "10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a\\\"b HTTP/1.0\" 200 5 \"-\" \"x\\\\y\"\n"
+#define LINE                                                                                       \
+    "10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a\\\"b HTTP/1.0\" 200 5 \"-\" \"x\\\\y\"\n"
 
 static void test_access_log(void **state) {
     (void)state;
