@@ -57,7 +57,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct ei_err
             o->name = optarg;
             break;
         case 'r':
-            o->ready_fd = atoi(optarg);
+            o->ready_fd = (int)strtol(optarg, NULL, 10);
             break;
         case 'f':
             o->json_log = strcmp(optarg, "json") == 0;
