@@ -2,7 +2,11 @@
  * src/ on purpose: it links libduckdb itself and shares no code with what it judges.
  *
  * The statements before the last one are only executed (SET, CREATE VIEW). Each column of the last
- * one is cast to VARCHAR. NULL is an empty field, an empty string is "". */
+ * one is cast to VARCHAR. NULL is an empty field, an empty string is "".
+ *
+ * --serve answers many: stdin has, for each query, a line `run N` or `ask N` and N bytes of SQL;
+ * stdout one line of JSON for each: {"columns":[...],"types":[...],"rows":[[...]]} with cells as
+ * text, {} for a statement that was run, or {"error":"..."}. */
 #include <duckdb.h>
 
 #include <getopt.h>
@@ -120,6 +124,132 @@ static int print_query(duckdb_connection con, const char *sql, bool with_time) {
     return 0;
 }
 
+/* ---- --serve ---- */
+
+static void put_json(const char *text, size_t len) {
+    (void)putchar('"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            (void)printf("\\%c", c);
+        else if (c < 0x20)
+            (void)printf("\\u%04x", c);
+        else
+            (void)putchar(c);
+    }
+    (void)putchar('"');
+}
+
+static void put_error(const char *why) {
+    (void)fputs("{\"error\":", stdout);
+    put_json(why == NULL ? "unknown error" : why, why == NULL ? 13 : strlen(why));
+    (void)putchar('}');
+}
+
+static void put_rows(duckdb_result *result) {
+    bool first = true;
+    for (duckdb_data_chunk chunk; (chunk = duckdb_fetch_chunk(*result)) != NULL;) {
+        idx_t rows = duckdb_data_chunk_get_size(chunk);
+        idx_t columns = duckdb_data_chunk_get_column_count(chunk);
+        for (idx_t row = 0; row < rows; row++, first = false) {
+            (void)fputs(first ? "[" : ",[", stdout);
+            for (idx_t column = 0; column < columns; column++) {
+                duckdb_vector v = duckdb_data_chunk_get_vector(chunk, column);
+                uint64_t *validity = duckdb_vector_get_validity(v);
+                duckdb_string_t *s = (duckdb_string_t *)duckdb_vector_get_data(v) + row;
+                if (column > 0)
+                    (void)putchar(',');
+                if (validity != NULL && !duckdb_validity_row_is_valid(validity, row))
+                    (void)fputs("null", stdout);
+                else
+                    put_json(duckdb_string_t_data(s), duckdb_string_t_length(*s));
+            }
+            (void)putchar(']');
+        }
+        duckdb_destroy_data_chunk(&chunk);
+    }
+}
+
+/* The types as DuckDB prints them, by typeof over no row. */
+static void put_types(duckdb_connection con, const char *sql) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    duckdb_result result;
+    if (out == NULL)
+        return;
+    (void)fprintf(out, "DESCRIBE %s", sql);
+    (void)fclose(out);
+    (void)fputs(",\"types\":[", stdout);
+    if (duckdb_query(con, text, &result) == DuckDBSuccess)
+        for (idx_t i = 0; i < duckdb_row_count(&result); i++) {
+            char *type = duckdb_value_varchar(&result, 1, i);
+            (void)fputs(i > 0 ? "," : "", stdout);
+            put_json(type, strlen(type));
+            duckdb_free(type);
+        }
+    duckdb_destroy_result(&result);
+    free(text);
+    (void)putchar(']');
+}
+
+static void ask(duckdb_connection con, const char *sql) {
+    duckdb_prepared_statement statement;
+    duckdb_result result;
+    if (duckdb_prepare(con, sql, &statement) != DuckDBSuccess) {
+        put_error(duckdb_prepare_error(statement));
+        duckdb_destroy_prepare(&statement);
+        return;
+    }
+    idx_t columns = duckdb_prepared_statement_column_count(statement);
+    char *cast = cast_all(sql, columns);
+    if (cast == NULL || duckdb_query(con, cast, &result) != DuckDBSuccess) {
+        put_error(cast == NULL ? "out of memory" : duckdb_result_error(&result));
+    } else {
+        (void)fputs("{\"columns\":[", stdout);
+        for (idx_t i = 0; i < columns; i++) {
+            const char *name = duckdb_prepared_statement_column_name(statement, i);
+            (void)fputs(i > 0 ? "," : "", stdout);
+            put_json(name, strlen(name));
+            duckdb_free((void *)name);
+        }
+        (void)putchar(']');
+        put_types(con, sql);
+        (void)fputs(",\"rows\":[", stdout);
+        put_rows(&result);
+        (void)fputs("]}", stdout);
+    }
+    if (cast != NULL)
+        duckdb_destroy_result(&result);
+    free(cast);
+    duckdb_destroy_prepare(&statement);
+}
+
+static int serve(duckdb_connection con) {
+    char word[4];
+    size_t size;
+    while (scanf("%3s %zu", word, &size) == 2 && getchar() == '\n') {
+        char *sql = malloc(size + 1);
+        if (sql == NULL || fread(sql, 1, size, stdin) != size)
+            return complain("cannot read", "the SQL was cut");
+        sql[size] = '\0';
+        duckdb_result result;
+        if (strcmp(word, "ask") == 0) {
+            ask(con, sql);
+        } else {
+            if (duckdb_query(con, sql, &result) == DuckDBSuccess)
+                (void)fputs("{}", stdout);
+            else
+                put_error(duckdb_result_error(&result));
+            duckdb_destroy_result(&result);
+        }
+        free(sql);
+        (void)putchar('\n');
+        (void)fflush(stdout);
+    }
+    return 0;
+}
+
 /* Cuts at the last semicolon that has a statement behind it; such a semicolon may not stand in a
  * string of the last statement. Returns that statement. */
 static char *cut_last(char *sql) {
@@ -133,22 +263,31 @@ static char *cut_last(char *sql) {
     return semicolon + 1;
 }
 
+static int answer_once(duckdb_connection con, char *sql, bool with_time) {
+    char *last = cut_last(sql);
+    int rc = last == sql ? 0 : run(con, sql, NULL);
+    return rc != 0 ? rc : print_query(con, last, with_time);
+}
+
 int main(int argc, char **argv) {
     static const struct option OPTIONS[] = {{"threads", required_argument, NULL, 't'},
                                             {"time", no_argument, NULL, 'T'},
+                                            {"serve", no_argument, NULL, 's'},
                                             {NULL, 0, NULL, 0}};
     const char *threads = "2";
-    bool with_time = false;
+    bool with_time = false, serving = false;
     for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
         if (c == 't')
             threads = optarg;
         else if (c == 'T')
             with_time = true;
+        else if (c == 's')
+            serving = true;
         else
             return 2;
     }
-    if (optind + 1 != argc) {
-        (void)fputs("usage: duckdb-oracle [--threads N] [--time] SQL\n", stderr);
+    if (optind + 1 != argc + serving) {
+        (void)fputs("usage: duckdb-oracle [--threads N] ([--time] SQL | --serve)\n", stderr);
         return 2;
     }
     duckdb_config config;
@@ -161,10 +300,7 @@ int main(int argc, char **argv) {
         return complain("cannot open a database", why);
     duckdb_destroy_config(&config);
     (void)duckdb_connect(db, &con);
-    char *last = cut_last(argv[optind]);
-    int rc = last == argv[optind] ? 0 : run(con, argv[optind], NULL);
-    if (rc == 0)
-        rc = print_query(con, last, with_time);
+    int rc = serving ? serve(con) : answer_once(con, argv[optind], with_time);
     duckdb_disconnect(&con);
     duckdb_close(&db);
     return rc;

@@ -1,6 +1,6 @@
 /* The planner's environment. Two connections: on `user` the user's own text binds, with an empty
- * stand-in for each table of files; on `stage` the stages' texts bind, over empty inputs. So names of
- * the one never meet names of the other. A third one looks at files. */
+ * stand-in for each table of files; on `stage` the stages' texts bind, over empty inputs. So names
+ * of the one never meet names of the other. A third one looks at files. */
 #include "gateway/engine.h"
 #include "duck/errors.h"
 #include "duck/table_facts.h"
@@ -94,7 +94,8 @@ static int parse_error(struct json_object *o, const char *sql, struct ei_error *
     const char *type = string_member(o, "error_type");
     const char *message = string_member(o, "error_message");
     if (strcmp(type, "not implemented") == 0)
-        return ei_fail(e, EI_UNSUPPORTED, "this statement is not one that Eider runs: it takes "
+        return ei_fail(e, EI_UNSUPPORTED,
+                       "this statement is not one that Eider runs: it takes "
                        "SELECT (also FROM ..., WITH ..., VALUES ...), EXPLAIN, DESCRIBE, CREATE "
                        "EXTERNAL TABLE, DROP TABLE and SHOW TABLES");
     const char *position = string_member(o, "position");
@@ -139,8 +140,8 @@ static int to_sql(void *ctx, struct json_object *tree, char **sql, struct ei_err
     struct ei_binder *b = ctx;
     struct ei_buf call = {0};
     ei_buf_puts(&call, "SELECT json_deserialize_sql(CAST(");
-    ei_buf_sql_string(&call, json_object_to_json_string_ext(tree, JSON_C_TO_STRING_PLAIN |
-                                                                JSON_C_TO_STRING_NOSLASHESCAPE));
+    ei_buf_sql_string(&call, json_object_to_json_string_ext(
+                                 tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     ei_buf_puts(&call, " AS JSON))");
     int rc = ei_gateway_text(b->stage, call.data, sql, e);
     ei_buf_release(&call);
@@ -192,7 +193,8 @@ static char *node_key(struct json_object *node) {
         return ei_strdup("");
     json_object_object_del(copy, "query_location");
     struct json_object *children = json_object_object_get(copy, "children");
-    size_t n = json_object_is_type(children, json_type_array) ? json_object_array_length(children) : 0;
+    size_t n =
+        json_object_is_type(children, json_type_array) ? json_object_array_length(children) : 0;
     for (size_t i = 0; i < n; i++)
         json_object_object_del(json_object_array_get_idx(children, i), "query_location");
     char *key = ei_asprintf("function %s", json_object_to_json_string(copy));
@@ -213,8 +215,8 @@ void ei_schema_add(struct ei_plan_schema *s, const char *name, const char *type)
 }
 
 /* A named argument is a comparison with its name, or an expression with its name as alias. */
-static int add_argument(struct ei_binder *b, struct json_object *child,
-                        struct ei_table_argument *a, struct ei_error *e) {
+static int add_argument(struct ei_binder *b, struct json_object *child, struct ei_table_argument *a,
+                        struct ei_error *e) {
     const char *name = string_member(child, "alias");
     struct json_object *value = child;
     if (strcmp(string_member(child, "class"), "COMPARISON") == 0 &&
@@ -238,6 +240,15 @@ static int add_argument(struct ei_binder *b, struct json_object *child,
     return rc;
 }
 
+static int load_facts(struct ei_binder *b, const struct ei_table_call *call, uint32_t slots,
+                      struct ei_table_facts **out, struct ei_error *e) {
+    uint64_t bytes = b->in->gateway->test.split_bytes;
+    if (bytes == 0)
+        return ei_table_facts_load(b->files, call, slots, out, e);
+    struct ei_table_limits small = {bytes, bytes, bytes, bytes};
+    return ei_table_facts_load_limited(b->files, call, slots, &small, out, e);
+}
+
 static int load_call(struct ei_binder *b, const char *function, struct json_object *children,
                      const char *path, struct ei_table_facts **out, struct ei_error *e) {
     size_t n = children == NULL ? 1 : json_object_array_length(children);
@@ -253,7 +264,7 @@ static int load_call(struct ei_binder *b, const char *function, struct json_obje
     struct ei_table_call call = {function, arguments, n, b->in->directory};
     uint32_t slots = b->in->catalog == NULL ? 1 : b->in->catalog->slots;
     if (rc == 0)
-        rc = ei_table_facts_load(b->files, &call, EI_MAX(slots, 1), out, e);
+        rc = load_facts(b, &call, EI_MAX(slots, 1), out, e);
     for (size_t i = 0; i < n; i++) {
         free((char *)arguments[i].name);
         free((char *)arguments[i].sql);
@@ -427,8 +438,7 @@ static int parse(void *ctx, const char *sql, struct json_object **tree, struct e
     return ei_binder_parse(ctx, sql, tree, e);
 }
 
-static int prepare_error(duckdb_prepared_statement statement, const char *sql,
-                         struct ei_error *e) {
+static int prepare_error(duckdb_prepared_statement statement, const char *sql, struct ei_error *e) {
     const char *text = duckdb_prepare_error(statement);
     struct ei_buf message = {0};
     uint32_t position = 0;
@@ -512,7 +522,10 @@ void ei_binder_env(struct ei_binder *b, struct ei_plan_env *env) {
                                 .parse = parse,
                                 .is_aggregate = is_aggregate,
                                 .is_volatile = is_volatile,
-                                .broadcast_limit_bytes = EI_BROADCAST_LIMIT_BYTES};
+                                .broadcast_limit_bytes = EI_BROADCAST_LIMIT_BYTES,
+                                .partition_rows = b->in->gateway->test.partition_rows};
+    if (b->in->gateway->test.broadcast_limit_bytes > 0)
+        env->broadcast_limit_bytes = b->in->gateway->test.broadcast_limit_bytes;
     env->slots = b->in->catalog == NULL ? 1 : EI_MAX(b->in->catalog->slots, 1);
 }
 
@@ -529,9 +542,11 @@ static void make_absolute(struct json_object *holder, const char *key, const cha
 static void make_argument_absolute(struct json_object *argument, const char *directory) {
     struct json_object *value = json_object_object_get(argument, "value");
     struct json_object *children = json_object_object_get(argument, "children");
-    if (value != NULL && json_object_is_type(json_object_object_get(value, "value"), json_type_string))
+    if (value != NULL &&
+        json_object_is_type(json_object_object_get(value, "value"), json_type_string))
         make_absolute(value, "value", directory);
-    size_t n = json_object_is_type(children, json_type_array) ? json_object_array_length(children) : 0;
+    size_t n =
+        json_object_is_type(children, json_type_array) ? json_object_array_length(children) : 0;
     for (size_t i = 0; i < n; i++)
         make_argument_absolute(json_object_array_get_idx(children, i), directory);
 }
@@ -550,7 +565,8 @@ int ei_binder_absolute(struct ei_binder *b, const char *from, char **out, struct
         table = json_object_object_get(node, "from_table");
         rc = load_node(b, table, 1, &facts, e);
         if (rc == 0 && (facts == NULL || json_object_object_get(node, "where_clause") != NULL))
-            rc = ei_fail(e, EI_INVALID, "an external table is files: AS FROM 'data/*.parquet' or AS "
+            rc = ei_fail(e, EI_INVALID,
+                         "an external table is files: AS FROM 'data/*.parquet' or AS "
                          "FROM read_csv('x.csv', ...)");
     }
     ei_table_facts_destroy(facts);

@@ -32,6 +32,13 @@
 
 struct ei_engine;
 
+/* Sizes that tests make small, so that little data takes the ways of much data. From the
+ * environment: EIDER_TEST_BROADCAST_LIMIT_BYTES, EIDER_TEST_SPLIT_BYTES, EIDER_TEST_PARTITION_ROWS;
+ * 0 = not set. */
+struct ei_test_sizes {
+    uint64_t broadcast_limit_bytes, split_bytes, partition_rows;
+};
+
 struct ei_gateway {
     uv_loop_t *loop;
     struct ei_tls *tls;
@@ -46,9 +53,10 @@ struct ei_gateway {
     bool registered, stopping;
     struct ei_engine *engine;
     char *time_zone; /* of this process: all tasks use it */
+    struct ei_test_sizes test;
     struct ei_map aggregates, volatiles; /* function names of DuckDB; the value is unused */
-    struct ei_map jobs; /* job id -> struct ei_query */
-    struct ei_query *queries; /* all that live */
+    struct ei_map jobs;                  /* job id -> struct ei_query */
+    struct ei_query *queries;            /* all that live */
     size_t query_count;
 };
 
@@ -83,10 +91,10 @@ struct ei_local_rows { /* an answer that needs no job: text cells, row by row */
     size_t count, capacity;
 };
 struct ei_prepared {
-    Eider__V1__JobSpec *spec;            /* a job to run, or NULL */
-    Eider__V1__CatalogEntry *entry;      /* a table to create, or NULL */
+    Eider__V1__JobSpec *spec;       /* a job to run, or NULL */
+    Eider__V1__CatalogEntry *entry; /* a table to create, or NULL */
     bool or_replace, if_not_exists;
-    char *drop;                          /* a table to drop, or NULL */
+    char *drop; /* a table to drop, or NULL */
     bool if_exists;
     bool has_rows;
     struct ei_local_rows rows;
@@ -133,7 +141,8 @@ uint64_t ei_rows_count(const struct ei_rows *r);
 void ei_rows_destroy(struct ei_rows *r);
 
 /* ---- fetch.c ---- */
-/* Copies a worker's output into a file of ours; fn is called once, later. The result owns nothing. */
+/* Copies a worker's output into a file of ours; fn is called once, later. The result owns nothing.
+ */
 typedef void (*ei_fetch_fn)(void *data, const struct ei_error *e);
 struct ei_fetch;
 struct ei_fetch *ei_fetch_start(struct ei_gateway *g, const Eider__V1__Output *output, uint64_t job,

@@ -103,10 +103,14 @@ static void tell_failure(const struct ei_gateway *g, const struct ei_error *e) {
 
 static int parse_options(struct ei_gateway *g, int argc, char **argv) {
     static const struct option OPTIONS[] = {
-        {"name", required_argument, NULL, 'n'},     {"pki-dir", required_argument, NULL, 'p'},
-        {"data-dir", required_argument, NULL, 'd'}, {"listen", required_argument, NULL, 'l'},
-        {"master", required_argument, NULL, 'm'},   {"tokens", required_argument, NULL, 't'},
-        {"ready-fd", required_argument, NULL, 'r'}, {"log-format", required_argument, NULL, 'f'},
+        {"name", required_argument, NULL, 'n'},
+        {"pki-dir", required_argument, NULL, 'p'},
+        {"data-dir", required_argument, NULL, 'd'},
+        {"listen", required_argument, NULL, 'l'},
+        {"master", required_argument, NULL, 'm'},
+        {"tokens", required_argument, NULL, 't'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"log-format", required_argument, NULL, 'f'},
         {NULL, 0, NULL, 0},
     };
     bool json = false;
@@ -148,8 +152,16 @@ static int parse_options(struct ei_gateway *g, int argc, char **argv) {
                : -1;
 }
 
+static uint64_t test_size(const char *name) {
+    const char *value = getenv(name);
+    return value == NULL ? 0 : strtoull(value, NULL, 10);
+}
+
 int ei_gateway_main(int argc, char **argv) {
     struct ei_gateway g = {.name = "gateway", .listen = "127.0.0.1:0", .ready_fd = -1};
+    g.test.broadcast_limit_bytes = test_size("EIDER_TEST_BROADCAST_LIMIT_BYTES");
+    g.test.split_bytes = test_size("EIDER_TEST_SPLIT_BYTES");
+    g.test.partition_rows = test_size("EIDER_TEST_PARTITION_ROWS");
     if (parse_options(&g, argc, argv) != 0) {
         (void)fputs("eider gateway: --pki-dir, --data-dir, --master and --tokens are needed\n",
                     stderr);

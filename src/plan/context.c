@@ -119,8 +119,8 @@ const char *ei_plan_input_add(struct ei_plan_ctx *ctx, const struct ei_plan_rela
     }
     free(base);
     EI_GROW(ctx->inputs, ctx->input_count, ctx->input_capacity);
-    ctx->inputs[ctx->input_count++] = (struct ei_plan_input){
-        .name = name, .relation = relation, .schema = &relation->schema};
+    ctx->inputs[ctx->input_count++] =
+        (struct ei_plan_input){.name = name, .relation = relation, .schema = &relation->schema};
     return name;
 }
 
@@ -166,14 +166,16 @@ static int describe(struct ei_plan_ctx *ctx, struct json_object *node, struct ei
         return EI_PLAN_ERROR;
     struct used used = {.ctx = ctx};
     ei_tree_walk(node, note_input, &used);
-    int result = ctx->env->describe(ctx->env->ctx, sql, used.names, used.schemas, used.count, out, e);
+    int result =
+        ctx->env->describe(ctx->env->ctx, sql, used.names, used.schemas, used.count, out, e);
     free(used.names);
     free(used.schemas);
     free(sql);
     return result == 0 ? EI_PLAN_OK : EI_PLAN_WHOLE;
 }
 
-int ei_plan_describe(struct ei_plan_ctx *ctx, struct json_object *node, struct ei_plan_schema *out) {
+int ei_plan_describe(struct ei_plan_ctx *ctx, struct json_object *node,
+                     struct ei_plan_schema *out) {
     struct ei_error e = {0};
     int status = describe(ctx, node, out, &e);
     if (status == EI_PLAN_WHOLE)
@@ -203,7 +205,8 @@ int ei_plan_parse_expression(struct ei_plan_ctx *ctx, const char *sql, struct js
 }
 
 uint32_t ei_plan_partitions(const struct ei_plan_ctx *ctx, uint64_t rows) {
-    uint64_t wanted = rows / ROWS_A_PARTITION + 1;
+    uint64_t size = ctx->env->partition_rows > 0 ? ctx->env->partition_rows : ROWS_A_PARTITION;
+    uint64_t wanted = rows / size + 1;
     uint64_t slots = ctx->env->slots == 0 ? 1 : ctx->env->slots;
     return (uint32_t)EI_MIN(wanted, slots);
 }
@@ -211,11 +214,13 @@ uint32_t ei_plan_partitions(const struct ei_plan_ctx *ctx, uint64_t rows) {
 /* One list: types whose equal values have one representation. Floats (-0.0, NaN), intervals
  * (30 days = 1 month), times with zone and nested types are not in it. */
 bool ei_plan_hashable(const char *type) {
-    static const char *const TYPES[] = {
-        "BOOLEAN",  "TINYINT",   "SMALLINT",     "INTEGER",      "BIGINT",       "HUGEINT",
-        "UTINYINT", "USMALLINT", "UINTEGER",     "UBIGINT",      "UHUGEINT",     "VARCHAR",
-        "DATE",     "TIME",      "TIMESTAMP",    "TIMESTAMP_S",  "TIMESTAMP_MS", "TIMESTAMP_NS",
-        "BLOB",     "UUID",      "TIMESTAMP WITH TIME ZONE"};
+    static const char *const TYPES[] = {"BOOLEAN",     "TINYINT",      "SMALLINT",
+                                        "INTEGER",     "BIGINT",       "HUGEINT",
+                                        "UTINYINT",    "USMALLINT",    "UINTEGER",
+                                        "UBIGINT",     "UHUGEINT",     "VARCHAR",
+                                        "DATE",        "TIME",         "TIMESTAMP",
+                                        "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS",
+                                        "BLOB",        "UUID",         "TIMESTAMP WITH TIME ZONE"};
     for (size_t i = 0; i < EI_ARRAY_LEN(TYPES); i++)
         if (strcmp(type, TYPES[i]) == 0)
             return true;

@@ -62,6 +62,7 @@ struct ei_plan_env {
     bool (*is_volatile)(void *ctx, const char *function_name);
     uint32_t slots;                  /* task slots in the cluster now: sets partition counts */
     uint64_t broadcast_limit_bytes;  /* a table up to this size is read whole by every task */
+    uint64_t partition_rows;         /* of an exchange, about; 0 = the planner's own number */
 };
 
 /* Plans one SELECT. `sql` is the user's text, `tree` its parse tree (not kept, not changed).
