@@ -1,13 +1,13 @@
-// REST calls. The token comes in the address (#token=...), is kept for this tab only and taken out
-// of the address at once.
+// REST calls. The token comes in the address (#token=... or #/jobs/3&token=...), is kept for this tab
+// only and taken out of the address at once.
 
 const KEY = "eider-token";
 
 export function takeToken() {
-  const match = /(?:^#|[#&])token=([^&]+)/.exec(location.hash);
+  const match = /^#(.*?)&?token=([^&]+)/.exec(location.hash);
   if (match === null) return;
-  setToken(decodeURIComponent(match[1]));
-  history.replaceState(null, "", location.pathname + "#/");
+  setToken(decodeURIComponent(match[2]));
+  history.replaceState(null, "", `${location.pathname}#${match[1] || "/"}`);
 }
 
 export const setToken = (token) => sessionStorage.setItem(KEY, token);

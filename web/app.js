@@ -37,7 +37,7 @@ function askForToken(message) {
   };
   page.replaceChildren(h("div", { class: "gate" }, h("h1", null, "Eider"),
     h("p", null, message),
-    h("p", null, "Open the address that ", h("code", null, "eider up"), " or ", h("code", null, "eider status"),
+    h("p", null, "Open the address that ", h("code", null, "eider up"),
       " printed: it ends in #token=… . Or paste the token here; it stays in this tab."),
     h("form", { onsubmit: submit }, input, h("button", { type: "submit" }, "Enter"))));
 }

@@ -36,7 +36,7 @@ export function table(columns, rows, empty) {
 export function bar(begin, end, kind) {
   const clamp = (x) => Math.min(1, Math.max(0, Number.isFinite(x) ? x : 0));
   const from = clamp(begin) * 100;
-  const width = Math.max(0.8, clamp(end) * 100 - from);
+  const width = end > begin ? Math.max(0.8, clamp(end) * 100 - from) : 0;
   return svg("svg", { class: "bar", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "bar-back", x: 0, y: 0, width: 100, height: 8 }),
     svg("rect", { class: `bar-front ${kind ?? ""}`, x: Math.min(from, 99.2), y: 0, width, height: 8 }));

@@ -81,8 +81,8 @@ void ei_task_output_dropped(struct ei_master *m, const struct ei_attempt *id) {
 
 /* ---- warnings ---- */
 
-/* "access.log:17: why", or with a byte offset "access.log:@900: why" -> length of "access.log"; 0 for
- * a warning of another form. */
+/* "access.log:17: why", or with a byte offset "access.log:@900: why" -> length of "access.log"; 0
+ * for a warning of another form. */
 static size_t file_label(const char *warning) {
     for (const char *colon = strchr(warning, ':'); colon != NULL; colon = strchr(colon + 1, ':')) {
         const char *digits = colon + 1 + (colon[1] == '@');

@@ -41,12 +41,12 @@ static char *malformed_sentence(const struct ei_job_stage *s) {
     const char *lines = n == 1 ? "line" : "lines";
     if (s->first_malformed == NULL)
         return ei_asprintf("%llu malformed %s skipped in stage \"%s\"", n, lines, s->name);
-    size_t label = 0;
-    while (s->first_malformed[label] != ':')
-        label++;
-    return ei_asprintf("%.*s%s: %llu malformed %s skipped, first at %s", (int)label,
-                       s->first_malformed, s->many_files ? " and other files" : "", n, lines,
-                       s->first_malformed);
+    size_t label = 0, end = 0; /* the file's name without its folders */
+    for (; s->first_malformed[end] != ':'; end++)
+        label = s->first_malformed[end] == '/' ? end + 1 : label;
+    return ei_asprintf("%.*s%s: %llu malformed %s skipped, first at %s", (int)(end - label),
+                       s->first_malformed + label, s->many_files ? " and other files" : "", n,
+                       lines, s->first_malformed);
 }
 
 void ei_job_each_warning(const struct ei_job *job, void (*add)(void *, const char *), void *data) {
