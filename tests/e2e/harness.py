@@ -295,7 +295,7 @@ class Cluster:
         return [p["pid"] for p in self.processes(role)]
 
     def rest(self, method, path, body=None, gateway=False, token=None):
-        """(status, body) of one request; the body parsed when it is JSON."""
+        """(status, body) of one request; the body parsed when it is one JSON document."""
         address = self.client["gateways"][0] if gateway else self.client["master"]
         host, port = address.rsplit(":", 1)
         context = ssl.create_default_context(cafile=self.client["ca"])
@@ -307,7 +307,7 @@ class Cluster:
         response = connection.getresponse()
         answer = response.read().decode(errors="replace")
         connection.close()
-        if "json" in (response.getheader("Content-Type") or ""):
+        if (response.getheader("Content-Type") or "").startswith("application/json"):
             return response.status, json.loads(answer)
         return response.status, answer
 

@@ -50,7 +50,16 @@ def test_one_value_that_cannot_fit():
 
 
 def test_value_that_the_engine_does_not_count():
-    cannot_fit("SELECT length(repeat('x', 2000000000)) + length(repeat('y', 2000000000))")
+    cannot_fit("SELECT sum(length(repeat('x', i))) FROM range(2000000000, 2000000002) r(i)")
+
+
+def test_constants_are_not_computed_in_the_gateway():
+    """Whoever binds a statement may not evaluate it: no limit of a task holds there."""
+    with Cluster(workers=1, cores=1, memory=MEMORY) as cluster:
+        gateway = cluster.recorded_pids("gateway")[0]
+        done = cluster.cli("explain", "SELECT length(repeat('x', 2000000000)) AS n", timeout=5)
+        assert done.returncode == 0, done.stderr
+        assert rss_bytes(gateway) < 100 << 20, f"the gateway grew to {rss_bytes(gateway) >> 20} MB"
 
 
 if __name__ == "__main__":

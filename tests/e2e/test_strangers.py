@@ -64,7 +64,7 @@ def trusting_context():
 def tls_answer(port, context, send):
     """What a TLS client gets: bytes, or b"" when the connection is refused or closed."""
     try:
-        with connect(port) as raw, context.wrap_socket(raw) as tls:
+        with connect(port, 0.5) as raw, context.wrap_socket(raw) as tls:
             tls.sendall(send)
             return drain(tls)
     except (OSError, ssl.SSLError):
@@ -78,7 +78,7 @@ def test_there_are_ports():
 def test_raw_bytes():
     for port in closed_ports():
         for noise in NOISE:
-            with connect(port, 1) as sock:
+            with connect(port, 0.5) as sock:
                 try:
                     sock.sendall(noise)
                     sock.shutdown(socket.SHUT_WR)
