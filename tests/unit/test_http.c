@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <openssl/ssl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -170,7 +171,9 @@ static int setup_all(void **state) {
     (void)signal(SIGPIPE, SIG_IGN);
     memcpy(dir, "/tmp/ei-test-http-XXXXXX", sizeof "/tmp/ei-test-http-XXXXXX");
     if (mkdtemp(dir) == NULL || ei_pki_create_ca(dir, id, &e) != 0 ||
-        ei_pki_issue(dir, EI_ROLE_GATEWAY, "gateway", NULL, &e) != 0)
+        ei_pki_issue(dir, EI_ROLE_GATEWAY, "gateway", NULL, &e) != 0 ||
+        ei_pki_issue(dir, EI_ROLE_WORKER, "worker", NULL, &e) != 0 ||
+        ei_pki_issue(dir, EI_ROLE_CLIENT, "anna", NULL, &e) != 0)
         return -1;
     (void)snprintf(tokens_path, sizeof tokens_path, "%s/tokens", dir);
     (void)snprintf(ca_path, sizeof ca_path, "%s/ca.crt", dir);
@@ -370,17 +373,21 @@ static void test_client_failures(void **state) {
     ei_http_client_close(c);
 }
 
-/* ---- raw bytes on the plain port ---- */
+/* ---- raw bytes ---- */
 
-static int raw(void) {
+static int raw_to(int port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)plain_port),
+                             .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {.tv_sec = 10};
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     return fd;
+}
+
+static int raw(void) {
+    return raw_to(plain_port);
 }
 
 /* Sends all and reads until the server closes; the caller frees. */
@@ -669,6 +676,73 @@ static void test_plain_needs_loopback(void **state) {
     assert_int_equal(uv_loop_close(&own), 0);
 }
 
+/* ---- TLS as strangers and people with certificates speak it ---- */
+
+/* The answer to a request over TLS, or NULL if the server did not want to talk; the caller frees.
+ */
+static char *ask_tls(const char *name, const char *alpn, int max_version, const char *request) {
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    struct ei_buf b = {0};
+    assert_non_null(ctx);
+    (void)SSL_CTX_set_max_proto_version(ctx, max_version);
+    if (name != NULL) {
+        char *crt = ei_asprintf("%s/%s.crt", dir, name), *key = ei_asprintf("%s/%s.key", dir, name);
+        assert_int_equal(SSL_CTX_use_certificate_file(ctx, crt, SSL_FILETYPE_PEM), 1);
+        assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM), 1);
+        free(crt);
+        free(key);
+    }
+    SSL *ssl = SSL_new(ctx);
+    int fd = raw_to(tls_port);
+    assert_int_equal(SSL_set_fd(ssl, fd), 1);
+    if (alpn != NULL)
+        assert_int_equal(
+            SSL_set_alpn_protos(ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn)), 0);
+    if (SSL_connect(ssl) == 1) {
+        char block[4096];
+        (void)SSL_write(ssl, request, (int)strlen(request));
+        for (int n; (n = SSL_read(ssl, block, sizeof block)) > 0;)
+            ei_buf_append(&b, block, (size_t)n);
+    }
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    close(fd);
+    return b.len == 0 ? NULL : ei_buf_steal(&b);
+}
+
+#define GET_JOB "GET /v1/jobs/1 HTTP/1.1\r\n" H CLOSE "\r\n"
+
+static void test_certificates(void **state) {
+    char *got = ask_tls("anna", "\x08http/1.1", TLS1_3_VERSION, GET_JOB);
+    assert_non_null(got);
+    assert_non_null(strstr(got, "user=anna"));
+    free(got);
+    got = ask_tls("worker", "\x08http/1.1", TLS1_3_VERSION, GET_JOB); /* no person */
+    assert_non_null(got);
+    assert_memory_equal(got, "HTTP/1.1 401", 12);
+    free(got);
+    got = ask_tls(NULL, NULL, TLS1_3_VERSION, "GET /open/1 HTTP/1.1\r\n" H CLOSE "\r\n");
+    assert_non_null(got);
+    assert_memory_equal(got, "HTTP/1.1 200", 12);
+    free(got);
+}
+
+static void test_tls_refusals(void **state) {
+    assert_null(ask_tls(NULL,
+                        "\x07"
+                        "eider/1",
+                        TLS1_3_VERSION, GET_JOB)); /* no certificate */
+    assert_null(ask_tls("anna", "\x02h2", TLS1_3_VERSION, GET_JOB));
+    assert_null(ask_tls("anna", "\x08http/1.1", TLS1_2_VERSION, GET_JOB));
+    /* A certificate, but no greeting: the server's own Hello comes, and then the end. */
+    char *got = ask_tls("anna",
+                        "\x07"
+                        "eider/1",
+                        TLS1_3_VERSION, GET_JOB);
+    assert_true(got == NULL || strstr(got, "HTTP/1.1") == NULL);
+    free(got);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_routes),
@@ -688,6 +762,8 @@ int main(void) {
         cmocka_unit_test(test_not_http),
         cmocka_unit_test(test_stream_http_1_0),
         cmocka_unit_test(test_plain_needs_loopback),
+        cmocka_unit_test(test_certificates),
+        cmocka_unit_test(test_tls_refusals),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }
