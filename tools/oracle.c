@@ -110,7 +110,6 @@ static int print_query(duckdb_connection con, const char *sql, bool with_time) {
     duckdb_result result;
     double begin = now_seconds();
     int rc = cast == NULL ? complain("error", "out of memory") : run(con, cast, &result);
-    double seconds = now_seconds() - begin;
     free(cast);
     if (rc != 0)
         return rc;
@@ -119,8 +118,9 @@ static int print_query(duckdb_connection con, const char *sql, bool with_time) {
         duckdb_destroy_data_chunk(&chunk);
     }
     duckdb_destroy_result(&result);
+    (void)fflush(stdout);
     if (with_time)
-        (void)fprintf(stderr, "seconds %.6f\n", seconds);
+        (void)fprintf(stderr, "seconds %.6f\n", now_seconds() - begin);
     return 0;
 }
 
