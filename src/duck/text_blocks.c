@@ -14,12 +14,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define POPULATE_BYTES (4u << 20)
 #define PACKED_BYTES (128u << 10)
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 
 enum format { PLAIN, GZIP, ZSTD };
 
@@ -40,7 +35,6 @@ struct ei_text_blocks {
     size_t mapping_count, mapping_capacity;
     const char *text; /* the rest of a plain slice */
     size_t text_len;
-    size_t populated; /* bytes of `text` that were asked for ahead */
 
     int fd; /* of a compressed file */
     z_stream gzip;
@@ -106,7 +100,6 @@ static int open_plain(struct ei_text_blocks *b, const Eider__V1__FileSlice *slic
     uint64_t size = (uint64_t)st.st_size, begin = slice->begin;
     uint64_t end = slice->end == 0 && begin == 0 ? size : EI_MIN(slice->end, size);
     b->text_len = 0;
-    b->populated = 0;
     b->offset = begin;
     if (begin >= end)
         return 0;
@@ -123,23 +116,10 @@ static int open_plain(struct ei_text_blocks *b, const Eider__V1__FileSlice *slic
     return 0;
 }
 
-/* Mapping pages in bulk costs a third of one fault for each 16 of them. */
-static void populate(struct ei_text_blocks *b, size_t wanted) {
-    if (b->populated >= wanted || b->text_len <= b->populated)
-        return;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t from = ((uintptr_t)b->text + b->populated) & ~(page - 1);
-    size_t n = EI_MIN(b->text_len - b->populated, (size_t)POPULATE_BYTES);
-    uintptr_t to = (uintptr_t)b->text + b->populated + n;
-    (void)madvise((char *)b->text - ((uintptr_t)b->text - from), to - from, MADV_POPULATE_READ);
-    b->populated += n;
-}
-
 static bool next_plain(struct ei_text_blocks *b, struct ei_text_block *block) {
     if (b->text_len == 0)
         return false;
     size_t n = EI_MIN(b->text_len, (size_t)EI_TEXT_BLOCK_BYTES);
-    populate(b, n);
     if (n < b->text_len) {
         const char *end = memrchr(b->text, '\n', n);
         if (end == NULL)
@@ -149,7 +129,6 @@ static bool next_plain(struct ei_text_blocks *b, struct ei_text_block *block) {
     *block = (struct ei_text_block){b->text, n, true, b->path, b->offset};
     b->text += n;
     b->text_len -= n;
-    b->populated -= EI_MIN(b->populated, n);
     b->offset += n;
     return true;
 }

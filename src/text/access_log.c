@@ -50,6 +50,7 @@ static void fill_window(struct ei_access_scanner *s, size_t begin) {
     const char *text = s->data + begin;
     unsigned any_high = 0;
     for (size_t word = 0; word < last; word++) {
+        __builtin_prefetch(text + 64 * word + 2048);
         struct ei_bits_block b = ei_bits_load(text + 64 * word);
         any_high |= fill_word(s, word, &b);
     }
@@ -247,6 +248,21 @@ static bool take_status(struct cursor *c, int16_t *status) {
     return a <= 9 && b <= 9 && d <= 9;
 }
 
+/* n digits, 1 to 8, that end at `end`, all at once; 8 bytes before `end` can be read. Their number
+ * differs from line to line: a loop over them would be mispredicted. */
+static inline bool short_number(const char *end, size_t n, uint64_t *value) {
+    static const uint64_t ZEROS = 0x3030303030303030, HIGH = 0xf0f0f0f0f0f0f0f0;
+    uint64_t w;
+    unsigned shift = (unsigned)(8 - n) * 8;
+    memcpy(&w, end - 8, sizeof w);
+    w = ((w ^ ZEROS) >> shift << shift) ^ ZEROS; /* '0' before the first digit */
+    bool digits = (w & HIGH) == ZEROS && ((w + 0x0606060606060606) & HIGH) == ZEROS;
+    w = (w & 0x0f0f0f0f0f0f0f0f) * 2561 >> 8; /* pairs, then fours, then eight */
+    w = (w & 0x00ff00ff00ff00ff) * 6553601 >> 16;
+    *value = (w & 0x0000ffff0000ffff) * 42949672960001 >> 32;
+    return digits;
+}
+
 static bool take_bytes(struct cursor *c, int64_t *bytes) {
     if (c->at < c->end && c->text[c->at] == '-') {
         *bytes = -1;
@@ -255,15 +271,18 @@ static bool take_bytes(struct cursor *c, int64_t *bytes) {
     }
     size_t end = EI_MIN(ei_bits_next(c->s->spaces, c->at), c->end), n = end - c->at;
     uint64_t value = 0;
-    unsigned wrong = n == 0 || n > 19;
-    for (size_t i = 0; i < n && !wrong; i++) {
-        unsigned digit = (unsigned)(c->text[c->at + i] - '0');
-        wrong |= digit > 9;
-        value = value * 10 + digit;
-    }
+    bool good = n > 0 && n < 20;
+    if (n - 1 < 8)
+        good = short_number(c->text + end, n, &value);
+    else
+        for (size_t i = 0; i < n && good; i++) {
+            unsigned digit = (unsigned)(c->text[c->at + i] - '0');
+            good = digit <= 9;
+            value = value * 10 + digit;
+        }
     c->at = end;
     *bytes = (int64_t)value;
-    return !wrong && value <= INT64_MAX;
+    return good && value <= INT64_MAX;
 }
 
 static void split_request(const struct cursor *c, size_t begin, size_t end,
