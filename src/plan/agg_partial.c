@@ -165,8 +165,7 @@ static int send_values(struct ei_plan_ctx *ctx, struct ei_plan_block *b, struct 
     values.what = ei_asprintf("%s, local distinct", b->base.what);
     values.tree = ei_plan_own(ctx, ei_plan_block_select(b, list));
     struct json_object *x = ei_tree_at(ei_tree_get(ei_tree_at(a->aggregates, 0), "children"), 0);
-    const char *name =
-        ei_plan_add_item(ctx, list, ei_tree_copy(x), ei_plan_item_name(x, "value"));
+    const char *name = ei_plan_add_item(ctx, list, ei_tree_copy(x), ei_plan_item_name(x, "value"));
     struct json_object *modifier = ei_tree_modifier("DISTINCT_MODIFIER");
     ei_tree_set(modifier, "distinct_on_targets", json_object_new_array());
     json_object_array_add(ei_tree_get(values.tree, "modifiers"), modifier);

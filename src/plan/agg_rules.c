@@ -1,8 +1,8 @@
 /* The table of aggregates that can be computed in two steps, and how.
  *
- * x and y are the arguments, p0.. the columns that the partials gave. Each partial aggregate gets the
- * user's FILTER. A rule must give the same type as the aggregate it replaces, and the same value
- * (floating-point sums up to the order of addition). */
+ * x and y are the arguments, p0.. the columns that the partials gave. Each partial aggregate gets
+ * the user's FILTER. A rule must give the same type as the aggregate it replaces, and the same
+ * value (floating-point sums up to the order of addition). */
 #include "plan/internal.h"
 
 #include <string.h>
@@ -25,7 +25,7 @@ static const struct ei_plan_agg_rule RULES[] = {
     {"count_star", 0, NULL, {"count(*)"}, "CAST(coalesce(sum(p0), 0) AS BIGINT)"},
     {"count", 0, NULL, {"count(*)"}, "CAST(coalesce(sum(p0), 0) AS BIGINT)"},
     {"count", 1, NULL, {"count(x)"}, "CAST(coalesce(sum(p0), 0) AS BIGINT)"},
-    {"count_if countif", 1, NULL, {"count_if(x)"}, "coalesce(sum(p0), 0)"},
+    {"count_if countif", 1, NULL, {"count_if(x)"}, "sum(p0)"},
     {"sum", 1, NUMBERS, {"sum(x)"}, "sum(p0)"},
     {"fsum kahan_sum sumkahan", 1, NUMBERS, {"fsum(x)"}, "fsum(p0)"},
     {"avg mean", 1, INTEGERS, {"sum(x)", "count(x)"}, "CAST(sum(p0) AS DOUBLE) / sum(p1)"},
@@ -40,10 +40,16 @@ static const struct ei_plan_agg_rule RULES[] = {
     {"bit_or", 1, NULL, {"bit_or(x)"}, "bit_or(p0)"},
     {"bit_xor", 1, NULL, {"bit_xor(x)"}, "bit_xor(p0)"},
     {"product", 1, NUMBERS, {"product(x)"}, "product(p0)"},
-    {"arg_max argmax max_by", 2, NULL,
-     {"arg_max(x, y)", "max(y) FILTER (x IS NOT NULL)"}, "arg_max(p0, p1)"},
-    {"arg_min argmin min_by", 2, NULL,
-     {"arg_min(x, y)", "min(y) FILTER (x IS NOT NULL)"}, "arg_min(p0, p1)"},
+    {"arg_max argmax max_by",
+     2,
+     NULL,
+     {"arg_max(x, y)", "max(y) FILTER (x IS NOT NULL)"},
+     "arg_max(p0, p1)"},
+    {"arg_min argmin min_by",
+     2,
+     NULL,
+     {"arg_min(x, y)", "min(y) FILTER (x IS NOT NULL)"},
+     "arg_min(p0, p1)"},
     {"var_pop", 1, NUMBERS, SPREAD_PARTIALS,
      "CASE WHEN sum(p0) > 0 THEN " ALL_SQUARES " / sum(p0) END"},
     {"var_samp variance", 1, NUMBERS, SPREAD_PARTIALS,
@@ -55,11 +61,13 @@ static const struct ei_plan_agg_rule RULES[] = {
 };
 
 /* Results that depend on the order of the rows, unless the call orders them itself. */
-static const char ORDERED[] = "first last arbitrary first_value last_value list array_agg string_agg "
-                              "group_concat listagg reservoir_quantile approx_quantile";
+static const char ORDERED[] =
+    "first last arbitrary first_value last_value list array_agg string_agg "
+    "group_concat listagg reservoir_quantile approx_quantile";
 /* DISTINCT changes nothing here. */
-static const char IDEMPOTENT[] = "min max bool_and bool_or bit_and bit_or any_value arg_min arg_max "
-                                 "argmin argmax min_by max_by";
+static const char IDEMPOTENT[] =
+    "min max bool_and bool_or bit_and bit_or any_value arg_min arg_max "
+    "argmin argmax min_by max_by";
 
 static bool in_words(const char *words, const char *name) {
     size_t len = strlen(name);
@@ -72,7 +80,8 @@ static bool in_words(const char *words, const char *name) {
 static bool in_class(const char *class, const char *type) {
     if (class == NULL)
         return true;
-    bool integer = in_words("BOOLEAN TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER", type);
+    bool integer =
+        in_words("BOOLEAN TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER", type);
     bool number = strcmp(class, NUMBERS) == 0;
     if (strcmp(class, INTEGERS) == 0 || number)
         if (integer)

@@ -2,8 +2,8 @@
  *
  *   partial   every aggregate has a rule: partial results by group, sent by group, merged
  *   one       SELECT count(DISTINCT x) and the like, ungrouped: rows sent by x, counted, summed
- *   raw       anything else (median, count(DISTINCT x) by group): the needed columns, sent by group,
- *             and the user's own aggregates over them */
+ *   raw       anything else (median, count(DISTINCT x) by group): the needed columns, sent by
+ * group, and the user's own aggregates over them */
 #include "plan/internal.h"
 
 #include <stdlib.h>
@@ -35,7 +35,8 @@ static int check_order(struct ei_plan_ctx *ctx, struct ei_plan_agg *a) {
         struct json_object *aggregate = ei_tree_at(a->aggregates, i);
         const char *name = ei_tree_str(aggregate, "function_name");
         if (ei_plan_agg_order_dependent(name) && !has_orders(aggregate))
-            return ei_plan_whole(ctx, "%s() without ORDER BY depends on the order of the rows", name);
+            return ei_plan_whole(ctx, "%s() without ORDER BY depends on the order of the rows",
+                                 name);
     }
     return EI_PLAN_OK;
 }

@@ -35,8 +35,7 @@ static bool replace(void *arg, struct json_object *node) {
 
 static void replace_in(struct ei_plan_block *b, struct json_object *list, size_t count,
                        struct json_object *expression, bool alias_first) {
-    struct replacing r = {
-        .s = &b->scope, .list = list, .count = count, .alias_first = alias_first};
+    struct replacing r = {.s = &b->scope, .list = list, .count = count, .alias_first = alias_first};
     ei_tree_walk_block(expression, replace, &r);
 }
 

@@ -26,8 +26,7 @@ int ei_plan_block_types(struct ei_plan_ctx *ctx, struct ei_plan_block *b,
     *out = (struct ei_plan_schema){0};
     if (ei_tree_len(expressions) == 0)
         return EI_PLAN_OK;
-    struct json_object *node =
-        ei_plan_own(ctx, ei_plan_block_select(b, ei_tree_copy(expressions)));
+    struct json_object *node = ei_plan_own(ctx, ei_plan_block_select(b, ei_tree_copy(expressions)));
     ei_tree_set(node, "where_clause", NULL);
     return ei_plan_describe(ctx, node, out);
 }
@@ -105,11 +104,11 @@ static int plan_single(struct ei_plan_ctx *ctx, struct ei_plan_block *b,
     return ei_plan_describe(ctx, b->node, &out->out);
 }
 
-static int plan_select(struct ei_plan_ctx *ctx, struct json_object *node, struct ei_plan_frag *out) {
+static int plan_select(struct ei_plan_ctx *ctx, struct json_object *node,
+                       struct ei_plan_frag *out) {
     struct ei_plan_block b = {.node = node};
     struct ei_plan_modifiers m = {0};
-    struct json_object *modifiers =
-        ei_plan_own(ctx, ei_tree_copy(ei_tree_get(node, "modifiers")));
+    struct json_object *modifiers = ei_plan_own(ctx, ei_tree_copy(ei_tree_get(node, "modifiers")));
     ei_plan_modifiers_take(ctx, node, &m);
     int status = ei_plan_scope_init(ctx, ei_tree_get(node, "from_table"), &b.scope);
     if (status == EI_PLAN_OK)

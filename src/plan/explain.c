@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Words that begin a new line when they stand outside of quotes and parentheses. */
-static const char *const CLAUSES[] = {" FROM ",   " WHERE ",    " GROUP BY ", " HAVING ",
+static const char *const CLAUSES[] = {" FROM ",    " WHERE ",    " GROUP BY ", " HAVING ",
                                       " QUALIFY ", " ORDER BY ", " LIMIT "};
 
 static size_t clause_at(const char *p) {

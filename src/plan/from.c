@@ -24,7 +24,7 @@ static const struct {
     const char *type;
     bool left, right;
 } RULES[] = {
-    {"INNER", true, true}, {"LEFT", true, false},  {"RIGHT", false, true},
+    {"INNER", true, true}, {"LEFT", true, false}, {"RIGHT", false, true},
     {"SEMI", true, false}, {"ANTI", true, false}, {"OUTER", false, false},
 };
 
@@ -43,9 +43,9 @@ static struct json_object *inherited(struct json_object *join, struct json_objec
     struct json_object *array = json_object_new_array();
     bool inner = is_inner(join);
     const char *keeper = left ? "LEFT" : "RIGHT";
-    bool kept = inner || ei_tree_is(join, "join_type", keeper) ||
-                (left && (ei_tree_is(join, "join_type", "SEMI") ||
-                          ei_tree_is(join, "join_type", "ANTI")));
+    bool kept =
+        inner || ei_tree_is(join, "join_type", keeper) ||
+        (left && (ei_tree_is(join, "join_type", "SEMI") || ei_tree_is(join, "join_type", "ANTI")));
     for (size_t i = 0; kept && i < ei_tree_len(conjuncts); i++)
         json_object_array_add(array, json_object_get(ei_tree_at(conjuncts, i)));
     if (inner)
@@ -60,8 +60,7 @@ static bool using_key(struct check *c, struct json_object *join) {
         bool all = true;
         for (size_t k = 0; k < c->s->count; k++) {
             const struct ei_plan_leaf *leaf = &c->s->leaves[k];
-            if (leaf->part &&
-                strcasecmp(leaf->columns.columns[leaf->key_column].name, name) != 0)
+            if (leaf->part && strcasecmp(leaf->columns.columns[leaf->key_column].name, name) != 0)
                 all = false;
         }
         if (all)

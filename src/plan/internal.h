@@ -1,8 +1,8 @@
 /* What the planner's files share. Nothing here is for other layers.
  *
  * Every step returns EI_PLAN_OK, EI_PLAN_WHOLE (this cannot be split; ctx->reason says why) or
- * EI_PLAN_ERROR (the query or a table is wrong; *ctx->e is filled). All trees and strings made on the
- * way belong to the context and are freed with it. */
+ * EI_PLAN_ERROR (the query or a table is wrong; *ctx->e is filled). All trees and strings made on
+ * the way belong to the context and are freed with it. */
 #ifndef EIDER_PLAN_INTERNAL_H
 #define EIDER_PLAN_INTERNAL_H
 
@@ -105,7 +105,8 @@ void ei_plan_reader(struct ei_plan_ctx *ctx, const char *input, struct ei_plan_f
 struct ei_plan_named {
     uint64_t location; /* byte offset in the user's text */
     const char *input;
-    const char *visible; /* what the user's columns may be qualified with; NULL if an alias follows */
+    const char
+        *visible; /* what the user's columns may be qualified with; NULL if an alias follows */
 };
 struct ei_plan_names {
     struct ei_plan_named *items;
@@ -115,7 +116,8 @@ int ei_plan_resolve(struct ei_plan_ctx *ctx, struct json_object *tree, struct ei
 int ei_plan_inline_ctes(struct ei_plan_ctx *ctx, struct json_object *tree);
 /* Gives every further occurrence of the same input a name of its own. */
 void ei_plan_separate(struct ei_plan_ctx *ctx, struct json_object *tree);
-/* The user's text with input names in the place of tables; NULL if a table cannot be found in it. */
+/* The user's text with input names in the place of tables; NULL if a table cannot be found in it.
+ */
 char *ei_plan_text(const char *sql, const struct ei_plan_names *names);
 
 /* ---- scope.c ---- */
@@ -123,14 +125,14 @@ struct ei_plan_leaf {
     struct json_object *node; /* in the tree of the block */
     const char *alias;
     struct ei_plan_schema columns;
-    bool opaque; /* columns are not known: it refers to what stands left of it */
-    const char *input; /* of a table of files; NULL else */
+    bool opaque;          /* columns are not known: it refers to what stands left of it */
+    const char *input;    /* of a table of files; NULL else */
     uint64_t bytes, rows; /* of the tables in it that can be split */
     bool splittable, big; /* big: some table in it is above the broadcast limit */
     bool part;            /* its rows are spread over the tasks; else each task has all of them */
     struct ei_plan_frag frag; /* of a planned subquery */
-    bool has_frag, single; /* single: the planned subquery has all its rows in one task */
-    size_t key_column; /* shuffle joins */
+    bool has_frag, single;    /* single: the planned subquery has all its rows in one task */
+    size_t key_column;        /* shuffle joins */
     const char *key_cast;
 };
 struct ei_plan_scope {
@@ -223,12 +225,12 @@ bool ei_plan_agg_ignores_distinct(const char *name);
 int ei_plan_aggregate(struct ei_plan_ctx *ctx, struct ei_plan_block *b, struct ei_plan_frag *out);
 /* One rewriting of the aggregates of a block, between its two or three stages. */
 struct ei_plan_agg {
-    struct json_object *groups;     /* expressions; array */
-    struct json_object *aggregates; /* distinct aggregate calls; array */
+    struct json_object *groups;            /* expressions; array */
+    struct json_object *aggregates;        /* distinct aggregate calls; array */
     const struct ei_plan_agg_rule **rules; /* for each aggregate; NULL: cannot be split */
     struct ei_plan_schema *types;          /* of their first arguments */
-    struct ei_plan_mapping map;     /* to the exchange's columns */
-    bool sets;                      /* GROUPING SETS and the like */
+    struct ei_plan_mapping map;            /* to the exchange's columns */
+    bool sets;                             /* GROUPING SETS and the like */
 };
 /* The three ways; each makes its stages and leaves the last one in *out. */
 int ei_plan_aggregate_partial(struct ei_plan_ctx *ctx, struct ei_plan_block *b,

@@ -1,5 +1,6 @@
-/* Joins of several large tables: each is scanned, filtered, cut to the needed columns and sent by the
- * hash of a key that the joins share; the block then runs as the user wrote it, per partition. */
+/* Joins of several large tables: each is scanned, filtered, cut to the needed columns and sent by
+ * the hash of a key that the joins share; the block then runs as the user wrote it, per partition.
+ */
 #include "plan/internal.h"
 
 #include <stdlib.h>
@@ -16,7 +17,8 @@ static bool below(struct json_object *from, struct json_object *node) {
 /* Is it a = b with plain columns of two items? */
 static bool is_equality(const struct ei_plan_scope *s, struct json_object *conjunct,
                         struct ei_plan_column_at *a, struct ei_plan_column_at *b) {
-    struct json_object *left = ei_tree_get(conjunct, "left"), *right = ei_tree_get(conjunct, "right");
+    struct json_object *left = ei_tree_get(conjunct, "left"),
+                       *right = ei_tree_get(conjunct, "right");
     if (!ei_tree_is(conjunct, "type", "COMPARE_EQUAL") || !ei_tree_is_ref(left) ||
         !ei_tree_is_ref(right))
         return false;
@@ -155,7 +157,7 @@ static int choose_key(struct ei_plan_ctx *ctx, struct ei_plan_block *b) {
     struct classes k;
     classes_init(&k, &b->scope, b->node);
     int status = EI_PLAN_WHOLE;
-    for (size_t class = 0; class < k.count && status != EI_PLAN_OK; class++)
+    for (size_t class = 0; class < k.count && status != EI_PLAN_OK; class ++)
         if (k.class_of[class] == class && set_keys(&k, class))
             status = ei_plan_from_check(ctx, &b->scope, b->node);
     classes_release(&k);
@@ -200,8 +202,8 @@ static bool may_filter(struct json_object *from, struct json_object *leaf) {
         return true;
     bool left = below(ei_tree_get(from, "left"), leaf);
     const char *type = ei_tree_str(from, "join_type");
-    bool kept = strcmp(type, "INNER") == 0 || (left && strcmp(type, "RIGHT") != 0 &&
-                                               strcmp(type, "OUTER") != 0) ||
+    bool kept = strcmp(type, "INNER") == 0 ||
+                (left && strcmp(type, "RIGHT") != 0 && strcmp(type, "OUTER") != 0) ||
                 (!left && strcmp(type, "RIGHT") == 0);
     return kept && may_filter(ei_tree_get(from, left ? "left" : "right"), leaf);
 }
@@ -258,6 +260,20 @@ static int key_expression(struct ei_plan_ctx *ctx, const struct ei_plan_leaf *le
     return EI_PLAN_OK;
 }
 
+/* The exchange in the place of the item, without the key that we added: a star must not see it. */
+static void read_exchange(struct ei_plan_leaf *leaf, struct json_object *list, const char *input) {
+    if (leaf->key_cast == NULL) {
+        ei_tree_overwrite(leaf->node, ei_tree_table(input, leaf->alias));
+        return;
+    }
+    struct json_object *node = ei_tree_select_node();
+    for (size_t i = 0; i + 1 < ei_tree_len(list); i++)
+        json_object_array_add(ei_tree_get(node, "select_list"),
+                              ei_tree_column(input, ei_plan_item_name(ei_tree_at(list, i), "")));
+    ei_tree_set(node, "from_table", ei_tree_table(input, input));
+    ei_tree_overwrite(leaf->node, ei_tree_derived(node, leaf->alias));
+}
+
 /* The scan stage of one item; its exchange takes the item's place. */
 static int shuffle_leaf(struct ei_plan_ctx *ctx, struct ei_plan_block *b, size_t index,
                         uint32_t partitions) {
@@ -302,7 +318,7 @@ static int shuffle_leaf(struct ei_plan_ctx *ctx, struct ei_plan_block *b, size_t
                                partitions, &input);
     ei_plan_frag_release(&frag);
     if (status == EI_PLAN_OK)
-        ei_tree_overwrite(leaf->node, ei_tree_table(input, leaf->alias));
+        read_exchange(leaf, list, input);
     return status;
 }
 

@@ -142,9 +142,9 @@ static struct json_object *orders_by(struct ei_plan_modifiers *m, const char *ta
     for (size_t i = 0; i < ei_tree_len(m->orders); i++) {
         struct json_object *order = ei_tree_at(m->orders, i);
         size_t at = (size_t)m->outputs[i];
-        struct json_object *expression =
-            table == NULL ? ei_tree_int((int64_t)at + 1)
-                          : ei_tree_column(table, schema->columns[at].name);
+        struct json_object *expression = table == NULL
+                                             ? ei_tree_int((int64_t)at + 1)
+                                             : ei_tree_column(table, schema->columns[at].name);
         json_object_array_add(orders, ei_tree_order(ei_tree_str(order, "type"),
                                                     ei_tree_str(order, "null_order"), expression));
     }
@@ -190,8 +190,8 @@ int ei_plan_order_limit(struct ei_plan_ctx *ctx, struct ei_plan_modifiers *m,
         return finish_single(m, f);
     limit_locally(m, f);
     const char *input = NULL;
-    int status = ei_plan_close(ctx, f, EIDER__V1__DISTRIBUTION__DISTRIBUTION_GATHER, NULL, 0, 1,
-                               &input);
+    int status =
+        ei_plan_close(ctx, f, EIDER__V1__DISTRIBUTION__DISTRIBUTION_GATHER, NULL, 0, 1, &input);
     if (status != EI_PLAN_OK)
         return status;
     const struct ei_plan_schema *schema = ei_plan_input_find(ctx, input)->schema;

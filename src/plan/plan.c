@@ -8,7 +8,7 @@
 struct planning {
     struct ei_plan_ctx ctx;
     const char *sql;
-    struct json_object *node; /* the query over input names, CTEs as written */
+    struct json_object *node;  /* the query over input names, CTEs as written */
     struct ei_plan_schema out; /* of the user's query */
 };
 
@@ -64,8 +64,8 @@ static void set_names(struct json_object *node, const struct ei_plan_schema *out
         struct json_object *item = ei_tree_at(list, i);
         if (ei_tree_is(item, "class", "STAR"))
             return;
-        bool plain = ei_tree_is_ref(item) &&
-                     strcmp(ei_plan_item_name(item, ""), out->columns[i].name) == 0;
+        bool plain =
+            ei_tree_is_ref(item) && strcmp(ei_plan_item_name(item, ""), out->columns[i].name) == 0;
         ei_tree_set_str(item, "alias", plain ? "" : out->columns[i].name);
     }
 }
@@ -162,8 +162,8 @@ static int plan_whole(struct planning *p) {
     drop_stages(ctx);
     char *reason = ei_strdup(ctx->reason);
     f.tree = ei_plan_own(ctx, ei_tree_copy(p->node));
-    int status = ei_plan_close(ctx, &f, EIDER__V1__DISTRIBUTION__DISTRIBUTION_RESULT, NULL, 0, 1,
-                               NULL);
+    int status =
+        ei_plan_close(ctx, &f, EIDER__V1__DISTRIBUTION__DISTRIBUTION_RESULT, NULL, 0, 1, NULL);
     if (status == EI_PLAN_OK)
         rename_columns(ctx->stages[0]->spec, &p->out);
     else if (status == EI_PLAN_WHOLE)

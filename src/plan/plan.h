@@ -35,9 +35,9 @@ struct ei_plan_relation {
     Eider__V1__Split *const *splits;    /* ways to read parts of it, together the whole */
     size_t split_count;                 /* 0: can only be read whole */
     const Eider__V1__Split *whole;      /* all of it */
-    const char *whole_reason;           /* with split_count 0: "the file has no fixed record ends" */
-    uint64_t rows;                      /* exact for Parquet, estimated else; 0 = empty */
-    uint64_t bytes;                     /* on disk */
+    const char *whole_reason; /* with split_count 0: "the file has no fixed record ends" */
+    uint64_t rows;            /* exact for Parquet, estimated else; 0 = empty */
+    uint64_t bytes;           /* on disk */
 };
 
 struct ei_plan_env {
@@ -46,7 +46,8 @@ struct ei_plan_env {
      * table of files (range(), a generator): the planner then leaves the node as it is. */
     int (*resolve)(void *ctx, struct json_object *node, const struct ei_plan_relation **out,
                    struct ei_error *e);
-    /* Names and types of a SELECT over empty tables with these names and schemas (duckdb_prepare). */
+    /* Names and types of a SELECT over empty tables with these names and schemas (duckdb_prepare).
+     */
     int (*describe)(void *ctx, const char *sql, const char *const *table_names,
                     const struct ei_plan_schema *const *tables, size_t table_count,
                     struct ei_plan_schema *out, struct ei_error *e);
@@ -60,14 +61,15 @@ struct ei_plan_env {
      * (now(), current_date, current_setting()...) must be replaced by literals in the tree before
      * planning, so that all tasks see the same value; true for one that could not be replaced. */
     bool (*is_volatile)(void *ctx, const char *function_name);
-    uint32_t slots;                  /* task slots in the cluster now: sets partition counts */
-    uint64_t broadcast_limit_bytes;  /* a table up to this size is read whole by every task */
-    uint64_t partition_rows;         /* of an exchange, about; 0 = the planner's own number */
+    uint32_t slots;                 /* task slots in the cluster now: sets partition counts */
+    uint64_t broadcast_limit_bytes; /* a table up to this size is read whole by every task */
+    uint64_t partition_rows;        /* of an exchange, about; 0 = the planner's own number */
 };
 
 /* Plans one SELECT. `sql` is the user's text, `tree` its parse tree (not kept, not changed).
  * On success *out is a fresh JobSpec (eider__v1__job_spec__free_unpacked) with plan_text filled.
- * An error means the query itself is wrong (DuckDB's text, EI_INVALID) or a table cannot be read. */
+ * An error means the query itself is wrong (DuckDB's text, EI_INVALID) or a table cannot be read.
+ */
 int ei_plan_select(const struct ei_plan_env *env, const char *sql, struct json_object *tree,
                    Eider__V1__JobSpec **out, struct ei_error *e);
 

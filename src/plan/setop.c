@@ -55,7 +55,7 @@ static int close_side(struct ei_plan_ctx *ctx, struct ei_plan_frag *f,
     ei_plan_reader(ctx, input, &read);
     const struct ei_plan_schema *schema = ei_plan_input_find(ctx, input)->schema;
     struct json_object *list = json_object_new_array();
-    for (size_t i = 0; i < out->count; i++) {
+    for (size_t i = 0; i < schema->count; i++) {
         struct json_object *item = ei_tree_column(input, schema->columns[i].name);
         const char *name = gather ? f->out.columns[i].name : out->columns[i].name;
         if (strcmp(name, schema->columns[i].name) != 0)
@@ -100,8 +100,7 @@ static int plan_sides(struct ei_plan_ctx *ctx, struct json_object *node, bool ga
 int ei_plan_setop(struct ei_plan_ctx *ctx, struct json_object *node, struct ei_plan_frag *out) {
     struct ei_plan_modifiers m = {0};
     struct ei_plan_frag sides[2] = {{0}, {0}};
-    struct json_object *modifiers =
-        ei_plan_own(ctx, ei_tree_copy(ei_tree_get(node, "modifiers")));
+    struct json_object *modifiers = ei_plan_own(ctx, ei_tree_copy(ei_tree_get(node, "modifiers")));
     ei_plan_modifiers_take(ctx, node, &m);
     int status = ei_plan_describe(ctx, node, &out->out);
     const char *type = ei_tree_str(node, "setop_type");

@@ -1,5 +1,6 @@
-/* Subqueries in expressions. Over small tables they run where they stand, correlated or not. One over
- * a large table is planned for itself if it refers to nothing outside; its result goes to every task. */
+/* Subqueries in expressions. Over small tables they run where they stand, correlated or not. One
+ * over a large table is planned for itself if it refers to nothing outside; its result goes to
+ * every task. */
 #include "plan/internal.h"
 
 struct pass {

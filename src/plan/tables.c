@@ -50,11 +50,10 @@ static int resolve_table(struct walker *w, struct json_object *node) {
     (void)ei_plan_own_string(ctx, alias);
     struct json_object *location = ei_tree_get(node, "query_location");
     EI_GROW(w->names->items, w->names->count, w->names->capacity);
-    w->names->items[w->names->count++] =
-        (struct ei_plan_named){.location = location == NULL ? UINT64_MAX
-                                                            : json_object_get_uint64(location),
-                               .input = input,
-                               .visible = has_alias ? NULL : alias};
+    w->names->items[w->names->count++] = (struct ei_plan_named){
+        .location = location == NULL ? UINT64_MAX : json_object_get_uint64(location),
+        .input = input,
+        .visible = has_alias ? NULL : alias};
     struct json_object *table = ei_tree_table(input, alias);
     ei_tree_set(table, "column_name_alias", ei_tree_copy(ei_tree_get(node, "column_name_alias")));
     ei_tree_set(table, "sample", ei_tree_copy(ei_tree_get(node, "sample")));
@@ -88,9 +87,9 @@ static int inline_cte(struct walker *w, struct json_object *node, const struct c
     const char *alias = ei_tree_str(node, "alias");
     struct json_object *derived =
         ei_tree_derived(ei_tree_copy(query), alias[0] == '\0' ? cte->name : alias);
-    ei_tree_set(derived, "column_name_alias",
-                merged_aliases(ei_tree_get(node, "column_name_alias"),
-                               ei_tree_get(cte->value, "aliases")));
+    ei_tree_set(
+        derived, "column_name_alias",
+        merged_aliases(ei_tree_get(node, "column_name_alias"), ei_tree_get(cte->value, "aliases")));
     ei_tree_overwrite(node, derived);
     return EI_PLAN_OK;
 }
@@ -152,7 +151,8 @@ static int visit(struct walker *w, struct json_object *node, const struct cte *s
     return visit_members(w, node, scope);
 }
 
-int ei_plan_resolve(struct ei_plan_ctx *ctx, struct json_object *tree, struct ei_plan_names *names) {
+int ei_plan_resolve(struct ei_plan_ctx *ctx, struct json_object *tree,
+                    struct ei_plan_names *names) {
     struct walker w = {.ctx = ctx, .names = names};
     return visit(&w, tree, NULL);
 }

@@ -1,5 +1,6 @@
-/* DuckDB's parse trees (json_serialize_sql) as json-c values: reading, comparing and building nodes.
- * Functions that return a fresh node say so; the caller owns it until it is added to another. */
+/* DuckDB's parse trees (json_serialize_sql) as json-c values: reading, comparing and building
+ * nodes. Functions that return a fresh node say so; the caller owns it until it is added to
+ * another. */
 #ifndef EIDER_PLAN_TREE_H
 #define EIDER_PLAN_TREE_H
 

@@ -63,8 +63,8 @@ static int expand_stars(struct ei_plan_ctx *ctx, struct ei_plan_block *b) {
             if (table[0] != '\0' && strcasecmp(table, leaf->alias) != 0)
                 continue;
             for (size_t c = 0; c < leaf->columns.count; c++)
-                json_object_array_add(
-                    expanded, ei_tree_column(leaf->alias, leaf->columns.columns[c].name));
+                json_object_array_add(expanded,
+                                      ei_tree_column(leaf->alias, leaf->columns.columns[c].name));
         }
     }
     ei_tree_set(b->node, "select_list", expanded);
@@ -86,8 +86,7 @@ static void add_column(struct ei_plan_ctx *ctx, struct ei_plan_mapping *map,
 static int send_rows(struct ei_plan_ctx *ctx, struct ei_plan_block *b, struct json_object *keys,
                      struct ei_plan_mapping *map, struct ei_plan_frag *out, const char **input) {
     struct json_object *refs = ei_plan_own(ctx, json_object_new_array());
-    int status =
-        ei_plan_collect_refs(ctx, &b->scope, ei_tree_get(b->node, "select_list"), refs);
+    int status = ei_plan_collect_refs(ctx, &b->scope, ei_tree_get(b->node, "select_list"), refs);
     if (status == EI_PLAN_OK)
         status = ei_plan_collect_refs(ctx, &b->scope, ei_tree_get(b->node, "qualify"), refs);
     if (status != EI_PLAN_OK)

@@ -79,8 +79,8 @@ static int to_sql(void *ctx, struct json_object *tree, char **sql, struct ei_err
     struct plan_env *p = ctx;
     struct ei_buf call = {0};
     ei_buf_puts(&call, "SELECT json_deserialize_sql(CAST(");
-    ei_buf_sql_string(&call, json_object_to_json_string_ext(tree, JSON_C_TO_STRING_PLAIN |
-                                                                JSON_C_TO_STRING_NOSLASHESCAPE));
+    ei_buf_sql_string(&call, json_object_to_json_string_ext(
+                                 tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     ei_buf_puts(&call, " AS JSON))");
     *sql = plan_env_text(p->user, call.data, e);
     ei_buf_release(&call);
@@ -175,7 +175,8 @@ static bool is_volatile(void *ctx, const char *name) {
 static void load_names(struct plan_env *p, struct ei_map *map, const char *where) {
     struct ei_error e = {0};
     duckdb_result r;
-    char *sql = ei_asprintf("SELECT DISTINCT function_name FROM duckdb_functions() WHERE %s", where);
+    char *sql =
+        ei_asprintf("SELECT DISTINCT function_name FROM duckdb_functions() WHERE %s", where);
     if (run(p->user, sql, &r, &e) != 0)
         fatal(sql, &e);
     for (idx_t i = 0; i < duckdb_row_count(&r); i++) {

@@ -30,6 +30,34 @@ static const struct plan_env_table TABLES[] = {
      6, NULL},
     {"notes", "flight_id BIGINT, words VARCHAR", 60000000, 800 * MB, 0,
      "its CSV has quoted newlines"},
+    /* The shape of TPC-H at scale factor 10. */
+    {"lineitem",
+     "l_orderkey BIGINT, l_partkey BIGINT, l_suppkey BIGINT, l_linenumber INTEGER, "
+     "l_quantity DECIMAL(15,2), l_extendedprice DECIMAL(15,2), l_discount DECIMAL(15,2), "
+     "l_tax DECIMAL(15,2), l_returnflag VARCHAR, l_linestatus VARCHAR, l_shipdate DATE, "
+     "l_commitdate DATE, l_receiptdate DATE, l_shipinstruct VARCHAR, l_shipmode VARCHAR",
+     60000000, 2200 * MB, 16, NULL},
+    {"orders",
+     "o_orderkey BIGINT, o_custkey BIGINT, o_orderstatus VARCHAR, o_totalprice DECIMAL(15,2), "
+     "o_orderdate DATE, o_orderpriority VARCHAR, o_shippriority INTEGER, o_comment VARCHAR",
+     15000000, 700 * MB, 8, NULL},
+    {"partsupp",
+     "ps_partkey BIGINT, ps_suppkey BIGINT, ps_availqty INTEGER, ps_supplycost DECIMAL(15,2)",
+     8000000, 400 * MB, 4, NULL},
+    {"customer",
+     "c_custkey BIGINT, c_name VARCHAR, c_address VARCHAR, c_nationkey INTEGER, c_phone VARCHAR, "
+     "c_acctbal DECIMAL(15,2), c_mktsegment VARCHAR, c_comment VARCHAR",
+     1500000, 140 * MB, 2, NULL},
+    {"part",
+     "p_partkey BIGINT, p_name VARCHAR, p_mfgr VARCHAR, p_brand VARCHAR, p_type VARCHAR, "
+     "p_size INTEGER, p_container VARCHAR",
+     2000000, 70 * MB, 2, NULL},
+    {"supplier",
+     "s_suppkey BIGINT, s_name VARCHAR, s_address VARCHAR, s_nationkey INTEGER, s_phone VARCHAR, "
+     "s_acctbal DECIMAL(15,2), s_comment VARCHAR",
+     100000, 9 * MB, 1, NULL},
+    {"nation", "n_nationkey INTEGER, n_name VARCHAR, n_regionkey INTEGER", 25, 2000, 0, NULL},
+    {"region", "r_regionkey INTEGER, r_name VARCHAR", 5, 1000, 0, NULL},
     {"tiny", "a INTEGER, b VARCHAR", 10, 100, 0, NULL},
 };
 
