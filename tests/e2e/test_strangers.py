@@ -196,14 +196,14 @@ def test_nothing_grows():
                     except OSError:
                         pass
             tls_answer(port, trusting_context(), b"\0" * 100)
-    for _ in range(10):
+    for _ in range(4):
         attack()
     before = {pid: rss_bytes(pid) for pid in processes_of(CLUSTER.directory)}
-    for _ in range(40):
+    for _ in range(12):
         attack()
     for pid, rss in before.items():
         grown = rss_bytes(pid) - rss
-        assert grown < 6 << 20, f"process {pid} grew by {grown >> 10} kB"
+        assert grown < 3 << 20, f"process {pid} grew by {grown >> 10} kB"
     check_healthy()
 
 
