@@ -56,7 +56,8 @@ void ei_buf_putc(struct ei_buf *b, char c) {
 void ei_buf_vprintf(struct ei_buf *b, const char *fmt, va_list ap) {
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    char probe[1]; /* gcc 12 with UBSan takes NULL for a truncation */
+    int n = vsnprintf(probe, sizeof probe, fmt, ap);
     EI_ASSERT(n >= 0);
     char *to = ei_buf_reserve(b, (size_t)n);
     (void)vsnprintf(to, (size_t)n + 1, fmt, again);

@@ -44,7 +44,8 @@ char *ei_strndup(const char *s, size_t len) {
 char *ei_asprintf(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    char probe[1]; /* gcc 12 with UBSan takes NULL for a truncation */
+    int n = vsnprintf(probe, sizeof probe, fmt, ap);
     va_end(ap);
     EI_ASSERT(n >= 0);
     char *s = ei_malloc((size_t)n + 1);

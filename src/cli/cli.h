@@ -22,13 +22,13 @@ struct ei_cli_option {
 
 struct ei_cli;
 struct ei_command {
-    const char *name;      /* "up", or noun and verb: "job list" */
-    const char *arguments; /* for the help: "[SQL]" */
-    const char *summary;   /* one line */
-    const char *details;   /* more help text, or NULL */
+    const char *name;                    /* "up", or noun and verb: "job list" */
+    const char *arguments;               /* for the help: "[SQL]" */
+    const char *summary;                 /* one line */
+    const char *details;                 /* more help text, or NULL */
     const struct ei_cli_option *options; /* ends with a NULL name; NULL = only the common ones */
-    int max_arguments;     /* -1 = any number */
-    int (*run)(struct ei_cli *c); /* returns the exit code */
+    int max_arguments;                   /* -1 = any number */
+    int (*run)(struct ei_cli *c);        /* returns the exit code */
 };
 extern const struct ei_command EI_COMMANDS[]; /* ends with a NULL name */
 
@@ -44,7 +44,8 @@ struct ei_cli {
 
 /* The value of an option, NULL if it was not given. The name must be in the command's table. */
 const char *ei_cli_get(const struct ei_cli *c, const char *option);
-/* A whole number in [least, most]; default if not given. -1 and a printed sentence if it is none. */
+/* A whole number in [least, most]; default if not given. -1 and a printed sentence if it is none.
+ */
 int ei_cli_number(const struct ei_cli *c, const char *option, long least, long most, long fallback,
                   long *out);
 

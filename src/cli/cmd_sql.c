@@ -32,7 +32,8 @@ static int read_all(FILE *f, const char *name, struct ei_buf *out, struct ei_err
     while ((n = fread(chunk, 1, sizeof chunk, f)) > 0) {
         ei_buf_append(out, chunk, n);
         if (out->len > SQL_MAX_BYTES)
-            return ei_fail(e, EI_LIMIT, "%s has more than %u MiB of SQL", name, SQL_MAX_BYTES >> 20);
+            return ei_fail(e, EI_LIMIT, "%s has more than %u MiB of SQL", name,
+                           SQL_MAX_BYTES >> 20);
     }
     if (ferror(f))
         return ei_fail_errno(e, EI_IO, errno, "cannot read %s", name);
@@ -52,7 +53,8 @@ static int read_sql(struct ei_cli *c, struct ei_buf *sql, struct ei_error *e) {
     }
     if (file == NULL || strcmp(file, "-") == 0) {
         if (file == NULL && c->argc == 0 && isatty(0))
-            return ei_fail(e, EI_USAGE, "no SQL given: pass it as an argument, with --file FILE or "
+            return ei_fail(e, EI_USAGE,
+                           "no SQL given: pass it as an argument, with --file FILE or "
                            "on standard input");
         return read_all(stdin, "standard input", sql, e);
     }
@@ -136,8 +138,10 @@ static int start_throw_away(char **dir, struct ei_error *e) {
     const char *tmp = getenv("TMPDIR");
     char *path = ei_path_join(tmp != NULL && tmp[0] == '/' ? tmp : "/tmp", "eider-XXXXXX");
     if (mkdtemp(path) == NULL) {
-        (void)ei_fail_errno(e, EI_IO, errno, "cannot make a directory for a throw-away cluster in "
-                            "%s", tmp != NULL ? tmp : "/tmp");
+        (void)ei_fail_errno(e, EI_IO, errno,
+                            "cannot make a directory for a throw-away cluster in "
+                            "%s",
+                            tmp != NULL ? tmp : "/tmp");
         free(path);
         return -1;
     }

@@ -19,8 +19,8 @@ static int64_t number_of(struct json_object *o, const char *key) {
 }
 
 static void print_json(struct json_object *o) {
-    (void)puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                     JSON_C_TO_STRING_NOSLASHESCAPE));
+    (void)puts(
+        json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 static void put_number(struct ei_table *t, int64_t n) {
@@ -48,7 +48,8 @@ static void put_header(struct ei_table *t, const char *const *names, const char 
     }
 }
 
-/* Asks the master; prints the answer for -o json, else hands it to `show`. Returns the exit code. */
+/* Asks the master; prints the answer for -o json, else hands it to `show`. Returns the exit code.
+ */
 static int ask(struct ei_cli *c, const char *method, const char *path,
                void (*show)(struct ei_cli *c, struct json_object *o, enum ei_output form)) {
     enum ei_output form;
@@ -89,8 +90,8 @@ static void add_supervisor(struct ei_cli *c, struct json_object *status) {
             ei_process_start_ticks((pid_t)number_of(p, "pid")) ==
                 (uint64_t)number_of(p, "start_ticks")) {
             json_object_object_del(p, "start_ticks");
-            json_object_object_add(p, "rss_bytes", json_object_new_uint64(
-                                       ei_rss_bytes((pid_t)number_of(p, "pid"))));
+            json_object_object_add(
+                p, "rss_bytes", json_object_new_uint64(ei_rss_bytes((pid_t)number_of(p, "pid"))));
             json_object_array_add(processes, json_object_get(p));
         }
     }
@@ -118,12 +119,13 @@ static void show_status(struct ei_cli *c, struct json_object *o, enum ei_output 
         print_json(o);
         return;
     }
-    static const char *const NAMES[] = {"role", "name", "pid", "state", "ports", "cores", "busy",
-                                        "memory"};
+    static const char *const NAMES[] = {"role",  "name",  "pid",  "state",
+                                        "ports", "cores", "busy", "memory"};
     struct ei_table t;
     put_header(&t, NAMES, "llrllrrr");
     struct json_object *list = NULL;
-    size_t n = json_object_object_get_ex(o, "processes", &list) ? json_object_array_length(list) : 0;
+    size_t n =
+        json_object_object_get_ex(o, "processes", &list) ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *p = json_object_array_get_idx(list, i);
         ei_table_puts(&t, text_of(p, "role"));
@@ -190,8 +192,8 @@ int ei_cmd_job_list(struct ei_cli *c) {
 }
 
 static void show_stages(struct json_object *o) {
-    static const char *const NAMES[] = {"stage", "what", "tasks", "ms", "median ms", "max ms",
-                                        "rows in", "rows out", "bytes out", "retries"};
+    static const char *const NAMES[] = {"stage",  "what",    "tasks",    "ms",        "median ms",
+                                        "max ms", "rows in", "rows out", "bytes out", "retries"};
     struct ei_table t;
     put_header(&t, NAMES, "rlrrrrrrrr");
     struct json_object *list = NULL;
@@ -242,8 +244,9 @@ static void show_job(struct ei_cli *c, struct json_object *o, enum ei_output for
 static char *job_path(struct ei_cli *c, const char *suffix) {
     const char *id = c->argc == 1 ? c->argv[0] : "";
     if (id[0] == '\0' || strspn(id, "0123456789") != strlen(id)) {
-        (void)ei_cli_usage("'eider %s' needs the id of a job, a number: `eider job list` shows them",
-                           c->command->name);
+        (void)ei_cli_usage(
+            "'eider %s' needs the id of a job, a number: `eider job list` shows them",
+            c->command->name);
         return NULL;
     }
     return ei_asprintf("/v1/jobs/%s%s", id, suffix);

@@ -61,7 +61,8 @@ int ei_cmd_up(struct ei_cli *c) {
         memory = parse_size(size);
         if (memory < 64 << 20)
             return ei_cli_usage("--memory-per-worker must be a size of at least 64MB such as 4GB, "
-                                "not '%s'", size);
+                                "not '%s'",
+                                size);
     }
     char *data_dir = ei_cli_data_dir(c);
     struct ei_local_options o = {.data_dir = data_dir,

@@ -3,8 +3,9 @@
 static const struct ei_cli_option UP_OPTIONS[] = {
     {"workers", 0, "N", "number of workers (default 1)"},
     {"cores-per-worker", 0, "C", "task slots of each worker (default: all cores, shared out)"},
-    {"memory-per-worker", 0, "SIZE", "memory for tasks of each worker, e.g. 4GB (default: 60% of RAM, "
-                                     "shared out)"},
+    {"memory-per-worker", 0, "SIZE",
+     "memory for tasks of each worker, e.g. 4GB (default: 60% of RAM, "
+     "shared out)"},
     {"port", 0, "P", "port of the master's RPC and REST (default: any free one)"},
     {"ui-port", 0, "P", "port of the web page (default: any free one)"},
     {NULL, 0, NULL, NULL},

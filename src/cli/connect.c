@@ -50,8 +50,10 @@ int ei_cluster_find(const char *data_dir, struct ei_cluster_address *out, struct
     json_object_put(o);
     if (out->master == NULL || out->gateway == NULL || out->token == NULL || out->ca == NULL) {
         ei_cluster_address_release(out);
-        return ei_fail(e, EI_CORRUPT, "%s/client.json does not name a master, a gateway, a token "
-                       "and a CA: start the cluster again", data_dir);
+        return ei_fail(e, EI_CORRUPT,
+                       "%s/client.json does not name a master, a gateway, a token "
+                       "and a CA: start the cluster again",
+                       data_dir);
     }
     return 0;
 }
@@ -103,8 +105,7 @@ int ei_cluster_json(const struct ei_cluster_address *a, const char *method, cons
     if (ei_cluster_open(a, false, &client, e) != 0)
         return -1;
     struct ei_buf body = {0};
-    int status =
-        ei_http_client_request(client, method, path, NULL, NULL, 0, collect, &body, e);
+    int status = ei_http_client_request(client, method, path, NULL, NULL, 0, collect, &body, e);
     ei_http_client_close(client);
     int rc = -1;
     if (status >= 200 && status < 300) {

@@ -35,7 +35,8 @@ static int await_supervisor(int fd, struct ei_error *e) {
     struct json_object *error = NULL, *code = NULL;
     int rc = 0;
     if (o == NULL) {
-        rc = ei_fail(e, EI_INTERNAL, "the cluster's supervisor ended without a word: see "
+        rc = ei_fail(e, EI_INTERNAL,
+                     "the cluster's supervisor ended without a word: see "
                      "log/supervisor.log in the data directory");
     } else if (json_object_object_get_ex(o, "error", &error)) {
         (void)json_object_object_get_ex(o, "code", &code);
@@ -60,10 +61,24 @@ int ei_local_start(const struct ei_local_options *o, struct ei_error *e) {
                    (unsigned long long)o->memory_per_worker_bytes);
     (void)snprintf(numbers[3], sizeof numbers[3], "%ld", o->port);
     (void)snprintf(numbers[4], sizeof numbers[4], "%ld", o->ui_port);
-    const char *argv[] = {"eider", "supervisor", "--data-dir", o->data_dir, "--workers", numbers[0],
-                          "--cores", numbers[1], "--memory", numbers[2], "--port", numbers[3],
-                          "--ui-port", numbers[4], "--ready-fd", "3",
-                          o->die_with_parent ? "--throw-away" : NULL, NULL};
+    const char *argv[] = {"eider",
+                          "supervisor",
+                          "--data-dir",
+                          o->data_dir,
+                          "--workers",
+                          numbers[0],
+                          "--cores",
+                          numbers[1],
+                          "--memory",
+                          numbers[2],
+                          "--port",
+                          numbers[3],
+                          "--ui-port",
+                          numbers[4],
+                          "--ready-fd",
+                          "3",
+                          o->die_with_parent ? "--throw-away" : NULL,
+                          NULL};
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) != 0)
         return ei_fail_errno(e, EI_IO, errno, "cannot make a pipe");

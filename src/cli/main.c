@@ -122,8 +122,9 @@ static int unknown_command(int argc, char **argv) {
     size_t n = strlen(argv[0]);
     for (const struct ei_command *c = EI_COMMANDS; c->name != NULL; c++)
         if (strncmp(c->name, argv[0], n) == 0 && c->name[n] == ' ')
-            return ei_cli_usage("'%s' needs a verb: `eider help` lists them (for example 'eider %s')",
-                                argv[0], c->name);
+            return ei_cli_usage(
+                "'%s' needs a verb: `eider help` lists them (for example 'eider %s')", argv[0],
+                c->name);
     const char *best = NULL;
     unsigned least = 3;
     for (const struct ei_command *c = EI_COMMANDS; c->name != NULL; c++)
@@ -150,7 +151,8 @@ int ei_cmd_help(struct ei_cli *c) {
 static const struct ei_cli_option *lookup(const struct ei_cli_option *o, const char *name,
                                           size_t len, char letter) {
     for (; o != NULL && o->name != NULL; o++)
-        if (letter ? o->letter == letter : strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+        if (letter ? o->letter == letter
+                   : strlen(o->name) == len && memcmp(o->name, name, len) == 0)
             return o;
     return NULL;
 }
@@ -206,8 +208,7 @@ static int parse(struct ei_cli *c, int argc, char **argv) {
         bool is_long = a[1] == '-';
         char *equals = is_long ? strchr(a, '=') : NULL;
         size_t len = is_long ? (equals ? (size_t)(equals - a - 2) : strlen(a + 2)) : 0;
-        const struct ei_cli_option *o =
-            lookup(c->command->options, a + 2, len, is_long ? 0 : a[1]);
+        const struct ei_cli_option *o = lookup(c->command->options, a + 2, len, is_long ? 0 : a[1]);
         if (o == NULL)
             o = lookup(COMMON_OPTIONS, a + 2, len, is_long ? 0 : a[1]);
         if (o == NULL)

@@ -36,7 +36,7 @@ static void clear_progress(struct ei_result *r) {
 }
 
 static bool is_numeric(const char *type) {
-    static const char *const NAMES[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT", "HUGEINT",
+    static const char *const NAMES[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
                                         "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
                                         "FLOAT",    "DOUBLE",    "BIGNUM"};
     for (size_t i = 0; i < EI_ARRAY_LEN(NAMES); i++)
@@ -219,18 +219,21 @@ static void put_end(struct ei_result *r, struct json_object *end) {
     if (r->form == EI_OUTPUT_JSON) {
         struct json_object *count = json_object_object_get(end, "row_count");
         struct json_object *job = json_object_object_get(r->header, "job");
-        ei_buf_printf(&r->out, "],\"row_count\":%lld,\"job\":%s,\"warnings\":%s,"
-                      "\"elapsed_ms\":%.1f}\n", (long long)json_object_get_int64(count),
+        ei_buf_printf(&r->out,
+                      "],\"row_count\":%lld,\"job\":%s,\"warnings\":%s,"
+                      "\"elapsed_ms\":%.1f}\n",
+                      (long long)json_object_get_int64(count),
                       job == NULL ? "null" : json_object_get_string(job),
-                      warnings == NULL ? "[]"
-                                       : json_object_to_json_string_ext(
-                                             warnings, JSON_C_TO_STRING_PLAIN |
-                                                           JSON_C_TO_STRING_NOSLASHESCAPE),
+                      warnings == NULL
+                          ? "[]"
+                          : json_object_to_json_string_ext(
+                                warnings, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
                       (double)(ei_now_us() - r->begin_us) / 1000.0);
     }
     flush(r);
     (void)fflush(stdout);
-    size_t n = json_object_is_type(warnings, json_type_array) ? json_object_array_length(warnings) : 0;
+    size_t n =
+        json_object_is_type(warnings, json_type_array) ? json_object_array_length(warnings) : 0;
     for (size_t i = 0; i < n && !r->quiet; i++)
         (void)fprintf(stderr, "eider: warning: %s\n",
                       json_object_get_string(json_object_array_get_idx(warnings, i)));
@@ -282,7 +285,8 @@ int ei_result_feed(void *data, const char *chunk, size_t n, struct ei_error *e) 
         const char *newline = memchr(chunk, '\n', n);
         size_t part = newline == NULL ? n : (size_t)(newline - chunk);
         if (r->line.len + part > LINE_MAX_BYTES)
-            return ei_fail(e, EI_LIMIT, "a line of the answer is over %u MiB", LINE_MAX_BYTES >> 20);
+            return ei_fail(e, EI_LIMIT, "a line of the answer is over %u MiB",
+                           LINE_MAX_BYTES >> 20);
         ei_buf_append(&r->line, chunk, part);
         if (newline == NULL)
             return 0;
@@ -306,7 +310,8 @@ int ei_result_finish(struct ei_result *r, struct ei_error *e) {
         return -1;
     }
     if (!r->ended)
-        return ei_fail(e, EI_UNREACHABLE, "the connection to the gateway was lost before the result "
+        return ei_fail(e, EI_UNREACHABLE,
+                       "the connection to the gateway was lost before the result "
                        "was complete");
     return 0;
 }

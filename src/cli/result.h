@@ -2,7 +2,8 @@
  *
  *   {"columns":[{"name":"n","type":"BIGINT"}],"job":7}      first; "job" only if one was made
  *   {"progress":{"done":3,"tasks":8,"rows":120000}}          any number, if asked for
- *   {"rows":[["1",null],["2","b"]]}                          any number, up to some thousand rows each
+ *   {"rows":[["1",null],["2","b"]]}                          any number, up to some thousand rows
+ * each
  *   {"end":{"row_count":2,"warnings":["..."]}}               last, or
  *   {"error":{"code":"invalid","message":"...","position":8}}
  *
@@ -14,9 +15,9 @@
 
 struct ei_result {
     enum ei_output form;
-    bool progress;    /* show it on stderr */
+    bool progress; /* show it on stderr */
     bool quiet;
-    bool plain;       /* the only column's text as it is (explain) */
+    bool plain; /* the only column's text as it is (explain) */
     struct ei_buf line, out;
     struct ei_table table;
     bool has_table, first_rows, ended, progress_shown;
@@ -31,7 +32,8 @@ void ei_result_init(struct ei_result *r, enum ei_output form);
 void ei_result_release(struct ei_result *r);
 /* An on_body callback of http/http.h; data is a struct ei_result. */
 int ei_result_feed(void *data, const char *chunk, size_t n, struct ei_error *e);
-/* After the last byte: prints what is left. -1 and *e if the statement failed or the answer was cut. */
+/* After the last byte: prints what is left. -1 and *e if the statement failed or the answer was
+ * cut. */
 int ei_result_finish(struct ei_result *r, struct ei_error *e);
 
 #endif

@@ -1,10 +1,11 @@
 /* The supervisor of a cluster on one machine: starts master, gateways and workers, restarts what
  * dies, stops all of it. Started by `eider up`; it holds the data directory's lock for its life.
  *
- * Happy path: lock -> stop left-overs of a crashed supervisor -> certificates and token -> master ->
- * (its port is known) gateway and workers side by side -> cluster.json, client.json -> ready line.
- * A child that fails before the cluster is ready ends the whole start with the child's sentence;
- * later it is restarted after 100 ms, doubling to 5 s while it keeps dying within 10 s. */
+ * Happy path: lock -> stop left-overs of a crashed supervisor -> certificates and token -> master
+ * -> (its port is known) gateway and workers side by side -> cluster.json, client.json -> ready
+ * line. A child that fails before the cluster is ready ends the whole start with the child's
+ * sentence; later it is restarted after 100 ms, doubling to 5 s while it keeps dying within 10 s.
+ */
 #include "cli/cluster_files.h"
 #include "base/mem.h"
 #include "os/os.h"
@@ -138,8 +139,10 @@ static int take_ready_line(struct child *c, struct ei_error *e) {
                json_object_object_get_ex(o, "error", &v)) {
         rc = ei_fail(e, EI_IO, "%s", json_object_get_string(v));
     } else {
-        rc = ei_fail(e, EI_INTERNAL, "%s ended before it was ready: see log/%s.log in the data "
-                     "directory", c->name, c->name);
+        rc = ei_fail(e, EI_INTERNAL,
+                     "%s ended before it was ready: see log/%s.log in the data "
+                     "directory",
+                     c->name, c->name);
     }
     json_object_put(o);
     return rc;
@@ -164,15 +167,17 @@ static int read_ready(struct child *c, struct ei_error *e) {
 static int publish(struct supervisor *s, struct ei_error *e) {
     struct ei_buf b = {0};
     ei_buf_printf(&b, "{\"cluster_id\":\"%s\",\"processes\":[", s->cluster_id);
-    ei_buf_printf(&b, "{\"role\":\"supervisor\",\"name\":\"supervisor\",\"pid\":%d,"
-                  "\"start_ticks\":%llu,\"state\":\"running\",\"ports\":{}}", (int)getpid(),
-                  (unsigned long long)ei_process_start_ticks(getpid()));
+    ei_buf_printf(&b,
+                  "{\"role\":\"supervisor\",\"name\":\"supervisor\",\"pid\":%d,"
+                  "\"start_ticks\":%llu,\"state\":\"running\",\"ports\":{}}",
+                  (int)getpid(), (unsigned long long)ei_process_start_ticks(getpid()));
     for (size_t i = 0; i < s->count; i++) {
         const struct child *c = &s->children[i];
-        ei_buf_printf(&b, ",{\"role\":\"%s\",\"name\":\"%s\",\"pid\":%d,\"start_ticks\":%llu,"
-                      "\"state\":\"%s\",\"ports\":{\"rpc\":%d", c->role, c->name, (int)c->pid,
-                      (unsigned long long)c->start_ticks, c->pid == 0 ? "down" : "running",
-                      c->rpc_port);
+        ei_buf_printf(&b,
+                      ",{\"role\":\"%s\",\"name\":\"%s\",\"pid\":%d,\"start_ticks\":%llu,"
+                      "\"state\":\"%s\",\"ports\":{\"rpc\":%d",
+                      c->role, c->name, (int)c->pid, (unsigned long long)c->start_ticks,
+                      c->pid == 0 ? "down" : "running", c->rpc_port);
         if (c->ui_port != 0)
             ei_buf_printf(&b, ",\"ui\":%d", c->ui_port);
         ei_buf_puts(&b, "}}");
@@ -214,9 +219,7 @@ static int make_identity(struct supervisor *s, struct ei_error *e) {
         ei_pki_issue(s->pki_dir, EI_ROLE_CLIENT, "client", NULL, e) != 0)
         return -1;
     for (size_t i = 0; i < s->count; i++) {
-        enum ei_role role = i == 0   ? EI_ROLE_MASTER
-                            : i == 1 ? EI_ROLE_GATEWAY
-                                     : EI_ROLE_WORKER;
+        enum ei_role role = i == 0 ? EI_ROLE_MASTER : i == 1 ? EI_ROLE_GATEWAY : EI_ROLE_WORKER;
         if (ei_pki_issue(s->pki_dir, role, s->children[i].name, NULL, e) != 0)
             return -1;
     }
@@ -410,8 +413,10 @@ static int prepare(struct supervisor *s, struct ei_error *e) {
     free(lock);
     if (rc != 0) {
         if (e->code == EI_EXISTS)
-            return ei_fail(e, EI_EXISTS, "a cluster already runs in %s: stop it with `eider down`, "
-                           "or name another --data-dir", s->data_dir);
+            return ei_fail(e, EI_EXISTS,
+                           "a cluster already runs in %s: stop it with `eider down`, "
+                           "or name another --data-dir",
+                           s->data_dir);
         return -1;
     }
     if (ei_cluster_stop_leftovers(s->data_dir, e) != 0)
@@ -468,10 +473,14 @@ static int run(struct supervisor *s) {
 
 int ei_supervisor_main(int argc, char **argv) {
     static const struct option OPTIONS[] = {
-        {"data-dir", required_argument, NULL, 'd'}, {"workers", required_argument, NULL, 'w'},
-        {"cores", required_argument, NULL, 'c'},    {"memory", required_argument, NULL, 'm'},
-        {"port", required_argument, NULL, 'p'},     {"ui-port", required_argument, NULL, 'u'},
-        {"ready-fd", required_argument, NULL, 'r'}, {"throw-away", no_argument, NULL, 't'},
+        {"data-dir", required_argument, NULL, 'd'},
+        {"workers", required_argument, NULL, 'w'},
+        {"cores", required_argument, NULL, 'c'},
+        {"memory", required_argument, NULL, 'm'},
+        {"port", required_argument, NULL, 'p'},
+        {"ui-port", required_argument, NULL, 'u'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"throw-away", no_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     struct supervisor s = {.workers = 1, .cores = 1, .up_fd = -1, .lock_fd = -1};

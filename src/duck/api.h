@@ -122,6 +122,8 @@
     X(duckdb_nparams)                                                                              \
     X(duckdb_string_t_data)                                                                        \
     X(duckdb_string_t_length)                                                                      \
+    X(duckdb_bind_varchar)                                                                         \
+    X(duckdb_execute_prepared)                                                                     \
     X(duckdb_validity_row_is_valid)
 
 /* Loads the library (idempotent, not thread-safe against itself). Looks at, in this order: the

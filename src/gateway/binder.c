@@ -25,6 +25,8 @@ struct loaded {
 struct ei_binder {
     const struct ei_prepare_input *in;
     duckdb_connection user, stage, files;
+    duckdb_prepared_statement print;   /* json_deserialize_sql($1) */
+    struct ei_map stage_tables;        /* name -> its CREATE statement, owned: made already */
     struct json_object *template_tree; /* of SELECT 1, to print single expressions */
     struct loaded *tables;
     size_t count, capacity;
@@ -49,7 +51,11 @@ int ei_binder_create(const struct ei_prepare_input *in, struct ei_binder **out,
     struct ei_buf sql = {0};
     ei_buf_puts(&sql, "SET file_search_path=");
     ei_buf_sql_string(&sql, in->directory);
+    /* Nothing runs here but small helpers: optimising them costs more than it gains. */
+    ei_buf_puts(&sql, "; PRAGMA disable_optimizer");
     int rc = ei_duck_run(b->user, sql.data, e);
+    if (rc == 0)
+        rc = ei_duck_run(b->stage, "PRAGMA disable_optimizer", e);
     ei_buf_release(&sql);
     return rc;
 }
@@ -64,6 +70,11 @@ void ei_binder_destroy(struct ei_binder *b) {
     }
     free(b->tables);
     json_object_put(b->template_tree);
+    for (size_t i = 0; i < b->stage_tables.count; i++)
+        free(b->stage_tables.entries[i].value);
+    ei_map_release(&b->stage_tables);
+    if (b->print != NULL)
+        duckdb_destroy_prepare(&b->print);
     if (b->user != NULL)
         duckdb_disconnect(&b->user);
     if (b->stage != NULL)
@@ -138,14 +149,14 @@ int ei_binder_parse(struct ei_binder *b, const char *sql, struct json_object **t
 
 static int to_sql(void *ctx, struct json_object *tree, char **sql, struct ei_error *e) {
     struct ei_binder *b = ctx;
-    struct ei_buf call = {0};
-    ei_buf_puts(&call, "SELECT json_deserialize_sql(CAST(");
-    ei_buf_sql_string(&call, json_object_to_json_string_ext(
-                                 tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-    ei_buf_puts(&call, " AS JSON))");
-    int rc = ei_gateway_text(b->stage, call.data, sql, e);
-    ei_buf_release(&call);
-    return rc;
+    if (b->print == NULL &&
+        duckdb_prepare(b->stage, "SELECT json_deserialize_sql(CAST($1 AS JSON))", &b->print) !=
+            DuckDBSuccess)
+        return ei_duck_error(duckdb_prepare_error(b->print), -1, e);
+    (void)duckdb_bind_varchar(b->print, 1,
+                              json_object_to_json_string_ext(
+                                  tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    return ei_gateway_prepared_text(b->print, sql, e);
 }
 
 /* The text of one expression. */
@@ -328,16 +339,38 @@ static void put_columns(struct ei_buf *sql, const struct ei_plan_schema *s) {
     }
 }
 
-static int create_empty(duckdb_connection c, const char *name, const struct ei_plan_schema *s,
-                        struct ei_error *e) {
+static char *empty_table_sql(const char *name, const struct ei_plan_schema *s) {
     struct ei_buf sql = {0};
     ei_buf_puts(&sql, "CREATE OR REPLACE TEMP TABLE ");
     ei_buf_sql_ident(&sql, name);
     ei_buf_puts(&sql, " (");
     put_columns(&sql, s);
     ei_buf_puts(&sql, ")");
-    int rc = ei_duck_run(c, sql.data, e);
-    ei_buf_release(&sql);
+    return ei_buf_steal(&sql);
+}
+
+static int create_empty(duckdb_connection c, const char *name, const struct ei_plan_schema *s,
+                        struct ei_error *e) {
+    char *sql = empty_table_sql(name, s);
+    int rc = ei_duck_run(c, sql, e);
+    free(sql);
+    return rc;
+}
+
+/* The planner describes many texts over the same inputs: each is made once. */
+static int create_stage_input(struct ei_binder *b, const char *name, const struct ei_plan_schema *s,
+                              struct ei_error *e) {
+    char *sql = empty_table_sql(name, s);
+    const char *made = ei_map_get(&b->stage_tables, name);
+    if (made != NULL && strcmp(made, sql) == 0) {
+        free(sql);
+        return 0;
+    }
+    int rc = ei_duck_run(b->stage, sql, e);
+    if (rc == 0)
+        free(ei_map_put(&b->stage_tables, name, sql));
+    else
+        free(sql);
     return rc;
 }
 
@@ -489,7 +522,7 @@ static int describe(void *ctx, const char *sql, const char *const *table_names,
                     struct ei_plan_schema *out, struct ei_error *e) {
     struct ei_binder *b = ctx;
     for (size_t i = 0; i < table_count; i++)
-        if (create_empty(b->stage, table_names[i], tables[i], e) != 0)
+        if (create_stage_input(b, table_names[i], tables[i], e) != 0)
             return -1;
     return describe_on(table_count == 0 ? b->user : b->stage, sql, out, e);
 }

@@ -28,6 +28,22 @@ static int each_of_chunk(duckdb_data_chunk chunk,
     return 0;
 }
 
+/* Takes the result over. */
+static int each_of_result(duckdb_result *result,
+                          int (*each)(void *data, const char *text, size_t len, struct ei_error *e),
+                          void *data, struct ei_error *e) {
+    int rc = 0;
+    if (duckdb_column_type(result, 0) != DUCKDB_TYPE_VARCHAR)
+        rc = ei_fail(e, EI_INTERNAL, "the gateway expected a text column of its own query");
+    duckdb_data_chunk chunk;
+    while (rc == 0 && (chunk = duckdb_fetch_chunk(*result)) != NULL) {
+        rc = each_of_chunk(chunk, each, data, e);
+        duckdb_destroy_data_chunk(&chunk);
+    }
+    duckdb_destroy_result(result);
+    return rc;
+}
+
 int ei_gateway_each(duckdb_connection c, const char *sql,
                     int (*each)(void *data, const char *text, size_t len, struct ei_error *e),
                     void *data, struct ei_error *e) {
@@ -37,16 +53,7 @@ int ei_gateway_each(duckdb_connection c, const char *sql,
         duckdb_destroy_result(&result);
         return -1;
     }
-    int rc = 0;
-    if (duckdb_column_type(&result, 0) != DUCKDB_TYPE_VARCHAR)
-        rc = ei_fail(e, EI_INTERNAL, "a text column was expected of: %.200s", sql);
-    duckdb_data_chunk chunk;
-    while (rc == 0 && (chunk = duckdb_fetch_chunk(result)) != NULL) {
-        rc = each_of_chunk(chunk, each, data, e);
-        duckdb_destroy_data_chunk(&chunk);
-    }
-    duckdb_destroy_result(&result);
-    return rc;
+    return each_of_result(&result, each, data, e);
 }
 
 static int keep_text(void *data, const char *text, size_t len, struct ei_error *e) {
@@ -65,6 +72,22 @@ int ei_gateway_text(duckdb_connection c, const char *sql, char **out, struct ei_
         return -1;
     }
     return *out != NULL ? 0 : ei_fail(e, EI_INTERNAL, "no answer to: %.200s", sql);
+}
+
+int ei_gateway_prepared_text(duckdb_prepared_statement statement, char **out, struct ei_error *e) {
+    *out = NULL;
+    duckdb_result result;
+    if (duckdb_execute_prepared(statement, &result) != DuckDBSuccess) {
+        (void)ei_duck_result_error(&result, e);
+        duckdb_destroy_result(&result);
+        return -1;
+    }
+    if (each_of_result(&result, keep_text, out, e) != 0) {
+        free(*out);
+        *out = NULL;
+        return -1;
+    }
+    return *out != NULL ? 0 : ei_fail(e, EI_INTERNAL, "a statement of the gateway gave no row");
 }
 
 static int keep_name(void *data, const char *text, size_t len, struct ei_error *e) {
@@ -95,11 +118,15 @@ int ei_gateway_engine_open(struct ei_gateway *g, struct ei_error *e) {
     duckdb_connection c = NULL;
     if (rc != 0 || ei_gateway_connect(g, &c, e) != 0)
         return -1;
-    rc = ei_gateway_each(c, "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
-                         "function_type = 'aggregate'", keep_name, &g->aggregates, e);
+    rc = ei_gateway_each(c,
+                         "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
+                         "function_type = 'aggregate'",
+                         keep_name, &g->aggregates, e);
     if (rc == 0)
-        rc = ei_gateway_each(c, "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
-                             "stability = 'VOLATILE'", keep_name, &g->volatiles, e);
+        rc = ei_gateway_each(c,
+                             "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
+                             "stability = 'VOLATILE'",
+                             keep_name, &g->volatiles, e);
     if (rc == 0)
         rc = ei_gateway_text(c, "SELECT current_setting('TimeZone')", &g->time_zone, e);
     duckdb_disconnect(&c);

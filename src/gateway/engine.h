@@ -18,5 +18,7 @@ int ei_gateway_each(duckdb_connection c, const char *sql,
                     void *data, struct ei_error *e);
 /* The one text cell that a query gives. The caller frees *out. */
 int ei_gateway_text(duckdb_connection c, const char *sql, char **out, struct ei_error *e);
+/* Likewise of a statement whose parameters are bound. */
+int ei_gateway_prepared_text(duckdb_prepared_statement statement, char **out, struct ei_error *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* Copies one output file of a worker on another machine: ranges of 1 MiB, a few asked for at once. */
+/* Copies one output file of a worker on another machine: ranges of 1 MiB, a few asked for at once.
+ */
 #include "gateway/internal.h"
 #include "base/mem.h"
 #include "os/os.h"
@@ -133,8 +134,13 @@ static const struct ei_conn_events EVENTS = {on_open, on_message, on_closed};
 struct ei_fetch *ei_fetch_start(struct ei_gateway *g, const Eider__V1__Output *output, uint64_t job,
                                 uint32_t stage, const char *to_path, ei_fetch_fn fn, void *data) {
     struct ei_fetch *f = ei_calloc(1, sizeof *f);
-    *f = (struct ei_fetch){.g = g, .fn = fn, .data = data, .job = job, .stage = stage,
-                           .task = output->task, .attempt = output->attempt,
+    *f = (struct ei_fetch){.g = g,
+                           .fn = fn,
+                           .data = data,
+                           .job = job,
+                           .stage = stage,
+                           .task = output->task,
+                           .attempt = output->attempt,
                            .file_bytes = output->file_bytes};
     /* A directory that cannot be written shows as an error of the first write. */
     f->fd = open(to_path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -9,9 +9,18 @@
 #include <strings.h>
 
 static const char *const MOMENTS[] = {
-    "now",          "get_current_timestamp", "transaction_timestamp",  "current_timestamp",
-    "current_date", "today",                 "get_current_time",       "current_time",
-    "localtime",    "localtimestamp",        "current_localtimestamp", "current_localtime",
+    "now",
+    "get_current_timestamp",
+    "transaction_timestamp",
+    "current_timestamp",
+    "current_date",
+    "today",
+    "get_current_time",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+    "current_localtimestamp",
+    "current_localtime",
 };
 
 /* The name if the node is one of the calls above without arguments. */
@@ -31,8 +40,10 @@ static int literal_node(struct ei_binder *b, const char *moment, struct json_obj
                         struct ei_error *e) {
     duckdb_connection c = ei_binder_connection(b);
     bool keyword = strncmp(moment, "current_", 8) == 0 || strncmp(moment, "local", 5) == 0;
-    char *ask = ei_asprintf("SELECT 'SELECT CAST(''' || CAST(m AS VARCHAR) || ''' AS ' || typeof(m) "
-                            "|| ')' FROM (SELECT %s%s AS m)", moment, keyword ? "" : "()");
+    char *ask =
+        ei_asprintf("SELECT 'SELECT CAST(''' || CAST(m AS VARCHAR) || ''' AS ' || typeof(m) "
+                    "|| ')' FROM (SELECT %s%s AS m)",
+                    moment, keyword ? "" : "()");
     char *text = NULL;
     int rc = ei_gateway_text(c, ask, &text, e);
     free(ask);

@@ -55,11 +55,12 @@ static int create_table(struct ei_binder *b, const struct ei_statement *s, struc
 
 /* SELECT ..., FROM ..., WITH ... as they stand; anything else is the name of a table. */
 static char *describe_target(const char *body) {
-    static const char *const STARTS[] = {"select", "from", "with", "values", "table", "pivot", "unpivot",
-                                         "summarize"};
+    static const char *const STARTS[] = {"select", "from",  "with",    "values",
+                                         "table",  "pivot", "unpivot", "summarize"};
     for (size_t i = 0; i < EI_ARRAY_LEN(STARTS); i++) {
         size_t n = strlen(STARTS[i]);
-        if (strncasecmp(body, STARTS[i], n) == 0 && !isalnum((unsigned char)body[n]) && body[n] != '_')
+        if (strncasecmp(body, STARTS[i], n) == 0 && !isalnum((unsigned char)body[n]) &&
+            body[n] != '_')
             return ei_strdup(body);
     }
     return body[0] == '(' ? ei_strdup(body) : ei_asprintf("FROM %s", body);
@@ -80,8 +81,8 @@ static int describe_statement(struct ei_binder *b, const char *body, struct ei_p
     if (rc != 0)
         return -1;
     out->has_rows = true;
-    static const char *const COLUMNS[] = {"column_name", "column_type", "null", "key", "default",
-                                          "extra"};
+    static const char *const COLUMNS[] = {"column_name", "column_type", "null",
+                                          "key",         "default",     "extra"};
     for (size_t i = 0; i < EI_ARRAY_LEN(COLUMNS); i++)
         ei_schema_add(&out->rows.schema, COLUMNS[i], "VARCHAR");
     for (size_t i = 0; i < schema.count; i++) {

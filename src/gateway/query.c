@@ -1,7 +1,8 @@
 /* One statement from its HTTP request to its last row. Everything here runs on the loop's thread;
  * blocking steps run in work lanes (uv_queue_work) and come back as events.
  *
- *   LISTING --catalogue--> PREPARING --job--> SUBMITTING --> RUNNING --> FETCHING --> STREAMING --> DONE
+ *   LISTING --catalogue--> PREPARING --job--> SUBMITTING --> RUNNING --> FETCHING --> STREAMING -->
+ * DONE
  *                              |--table created or dropped--> CHANGING --> DONE
  *                              '--rows of our own--------------------------> DONE
  *   master lost in LISTING, SUBMITTING, RUNNING: WAITING, then again from the step before.

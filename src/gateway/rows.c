@@ -1,6 +1,6 @@
-/* Result files -> lines of JSON rows. DuckDB turns values into text, so that they look as in DuckDB;
- * this file puts quotes and commas around them. Rows are made a piece at a time: between the pieces
- * no thread waits for a slow client. */
+/* Result files -> lines of JSON rows. DuckDB turns values into text, so that they look as in
+ * DuckDB; this file puts quotes and commas around them. Rows are made a piece at a time: between
+ * the pieces no thread waits for a slow client. */
 #include "gateway/engine.h"
 #include "duck/errors.h"
 #include "duck/source.h"
@@ -36,9 +36,9 @@ static bool starts(const char *text, const char *with) {
 }
 
 static enum form form_of(const char *type, bool typed) {
-    static const char *const NUMBERS[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT", "HUGEINT",
-                                          "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
-                                          "FLOAT",    "DOUBLE",    "BIGNUM"};
+    static const char *const NUMBERS[] = {
+        "TINYINT",  "SMALLINT", "INTEGER",  "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
+        "UINTEGER", "UBIGINT",  "UHUGEINT", "FLOAT",  "DOUBLE",  "BIGNUM"};
     size_t n = strlen(type);
     if (!typed)
         return FORM_TEXT;
@@ -68,7 +68,7 @@ static char *text_query(struct ei_rows *r, const struct ei_plan_schema *schema, 
 }
 
 static int bind_files(struct ei_rows *r, const struct ei_plan_schema *schema, uint64_t job,
-                struct ei_error *e) {
+                      struct ei_error *e) {
     struct ei_duck_column *columns = ei_calloc(schema->count, sizeof *columns);
     struct ei_exchange_part *parts = ei_calloc(r->file_count, sizeof *parts);
     for (size_t i = 0; i < schema->count; i++) {

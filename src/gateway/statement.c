@@ -69,10 +69,12 @@ static int parse_create(const char *p, struct ei_statement *out, struct ei_error
     out->if_not_exists = take(&p, "if not exists");
     out->name = take_name(&p);
     if (out->name == NULL)
-        return ei_fail(e, EI_INVALID, "CREATE EXTERNAL TABLE needs a table name: CREATE EXTERNAL "
+        return ei_fail(e, EI_INVALID,
+                       "CREATE EXTERNAL TABLE needs a table name: CREATE EXTERNAL "
                        "TABLE logs AS FROM 'logs/*.csv'");
     if (!take(&p, "as from") && !take(&p, "as select * from"))
-        return ei_fail(e, EI_INVALID, "after CREATE EXTERNAL TABLE %s there must be AS FROM and "
+        return ei_fail(e, EI_INVALID,
+                       "after CREATE EXTERNAL TABLE %s there must be AS FROM and "
                        "files: AS FROM 'data/*.parquet' or AS FROM read_csv('x.csv', header=true)",
                        out->name);
     out->body = p;
@@ -94,7 +96,8 @@ int ei_statement_parse(const char *sql, struct ei_statement *out, struct ei_erro
     if (*p == '\0')
         return ei_fail(e, EI_INVALID, "there is no SQL statement");
     if (take(&p, "explain analyze"))
-        return ei_fail(e, EI_UNSUPPORTED, "EXPLAIN ANALYZE is not there yet: run the query, then "
+        return ei_fail(e, EI_UNSUPPORTED,
+                       "EXPLAIN ANALYZE is not there yet: run the query, then "
                        "`eider job show ID` shows its stages with times and sizes");
     if (take(&p, "explain"))
         out->explain = true;
