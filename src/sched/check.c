@@ -56,7 +56,8 @@ static uint64_t count_outputs(const struct ei_sched *s, uint32_t slot) {
 
 static const char *check_index(const struct ei_sched *s, uint32_t slot) {
     const struct ei_sc_node *n = &s->nodes[slot];
-    bool should = ei_sc_node_usable(s, n) && n->free_cores > 0;
+    bool should = ei_sc_node_usable(s, n) && n->free_cores > 0 && n->reserved == NULL;
+    REQUIRE(n->reserved == NULL || n->reserved->reserved == slot, "a node is kept for nobody");
     REQUIRE(should == (n->pos != EI_SC_NONE),
             "a node is in the index and should not be, or is not");
     if (!should)
@@ -208,7 +209,7 @@ static const char *check_stage(const struct ei_sched *s, const struct ei_sc_job 
     REQUIRE(st->complete || st->done < st->tasks, "a complete stage was not told so");
     REQUIRE(st->rounds_idle <= s->config.max_stage_rounds && st->rounds_idle <= st->rounds,
             "a stage was made again more often than it may");
-    bool ready = st->waiting > 0 && ei_sc_stage_inputs_ready(st);
+    bool ready = j->admitted && st->waiting > 0 && ei_sc_stage_inputs_ready(st);
     REQUIRE(st->queued == (ready && !st->held), "a stage is ready and not queued, or reversed");
     REQUIRE(!st->held || (st->held_at < s->held_count && s->held[st->held_at] == st),
             "a held stage is misfiled");
@@ -242,6 +243,14 @@ static const char *check_jobs(const struct ei_sched *s, uint64_t *outputs) {
                                             : EI_JOB_WAITING;
         REQUIRE(tally.cores - others == j->share.cores, "the cores of a job are wrong");
         REQUIRE(j->state == state, "a job is in the wrong state");
+        REQUIRE(j->admitted || state == EI_JOB_WAITING, "a job started before it was admitted");
+        REQUIRE(j->admitted || j->waits != EI_SCHED_WHY_NONE, "a job waits for no reason");
+        REQUIRE(j->counted == (j->admitted && state <= EI_JOB_RUNNING) &&
+                    j->waiting == (state == EI_JOB_WAITING),
+                "a job is counted wrongly");
+        REQUIRE(!j->cancel && (j->gate != NULL) == (j->waits == EI_SCHED_WHY_QUEUE_JOBS ||
+                                                    j->waits == EI_SCHED_WHY_USER_JOBS),
+                "a job stands in the wrong gate");
         REQUIRE(!j->released || state != EI_JOB_SUCCEEDED, "a released job was not forgotten");
     }
     REQUIRE(tally.runs == s->run_live, "an attempt belongs to no task");
@@ -281,7 +290,29 @@ static const char *check_share(const struct ei_sc_share *h) {
         cores += c->cores;
     }
     REQUIRE(h->kind == EI_SC_USER || cores == h->cores, "the cores of a share are wrong");
-    REQUIRE(h->max_cores == 0 || h->cores <= h->max_cores, "a share is over its maximum");
+    return NULL;
+}
+
+static const char *check_users(const struct ei_sched *s) {
+    uint64_t cores = 0, memory = 0, running = 0, waiting = 0;
+    for (size_t i = 0; i < s->users.count; i++) {
+        const struct ei_sc_user *u = s->users.entries[i].value;
+        cores += u->cores;
+        memory += u->memory;
+        running += u->running_jobs;
+        waiting += u->waiting_jobs;
+        REQUIRE(u->jobs > 0 || u->kept, "a user without jobs is kept");
+        REQUIRE(u->gate.first == NULL || u->running_jobs >= u->limits.running_jobs,
+                "a job waits for its user, who runs few enough");
+    }
+    REQUIRE(cores == s->root.cores && memory == s->root.memory, "the users' totals are wrong");
+    REQUIRE(running == s->root.running_jobs && waiting == s->root.waiting_jobs,
+            "the users' jobs are counted wrongly");
+    for (size_t i = 0; i < s->queues.count; i++) {
+        const struct ei_sc_share *q = s->queues.entries[i].value;
+        REQUIRE(q->gate.first == NULL || q->running_jobs >= q->limits.running_jobs,
+                "a job waits for its queue, which runs few enough");
+    }
     return NULL;
 }
 
@@ -302,7 +333,7 @@ static const char *check_shares(const struct ei_sched *s) {
     REQUIRE(cores == s->root.cores, "the cores of all jobs are wrong");
     for (uint32_t i = 0; i < s->shape_count; i++) {
         const struct ei_sc_shape *shape = s->shapes[i];
-        REQUIRE(!shape->blocked || ei_sc_index_find(s, shape, 0) == EI_SC_NONE,
+        REQUIRE(!shape->blocked || ei_sc_find_node(s, shape, 0) == EI_SC_NONE,
                 "a shape is blocked and a node has room for it");
     }
     return check_share(&s->root);
@@ -313,6 +344,7 @@ const char *ei_sched_check(const struct ei_sched *s) {
     const char *bad = check_nodes(s, &on_nodes);
     bad = bad != NULL ? bad : check_hosts(s);
     bad = bad != NULL ? bad : check_jobs(s, &in_jobs);
+    bad = bad != NULL ? bad : check_users(s);
     bad = bad != NULL ? bad : check_shares(s);
     if (bad == NULL && on_nodes != in_jobs)
         bad = "an output lies on no node";

@@ -36,6 +36,21 @@ static void fail_attempt(struct ei_sched *s, struct ei_sc_stage *st, uint32_t ru
     back_to_waiting(s, st, task, host->id);
 }
 
+/* Taken back by the scheduler: counts for nothing. */
+void ei_sc_requeue(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run) {
+    uint32_t task = s->runs[run].task;
+    ei_sc_run_kill(s, run);
+    back_to_waiting(s, st, task, 0);
+}
+
+/* The attempt runs for longer than its stage allows. */
+void ei_sc_run_overdue(struct ei_sched *s, uint32_t run) {
+    struct ei_sc_stage *st = s->stages[s->runs[run].stage];
+    struct ei_attempt id = {st->job->id, st->id, s->runs[run].task, s->runs[run].attempt};
+    ei_sc_emit(s, EI_SCHED_ACT_KILL, id, s->runs[run].node_id);
+    fail_attempt(s, st, run, EI_TIMEOUT);
+}
+
 /* It ended through no fault of its own. */
 static void spare_attempt(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run,
                           enum ei_code code) {

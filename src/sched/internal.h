@@ -15,6 +15,9 @@
 #define EI_SC_MAX_NODE_CORES 4096u
 #define EI_SC_MAX_IDLE_SHAPES 64u
 #define EI_SC_SWEEP_MIN 64u
+#define EI_SC_SAMPLES 31u
+#define EI_SC_MAX_PREEMPTED 3u /* times that one task is preempted */
+#define EI_SC_POLL_US INT64_C(1000000)
 #define EI_SC_UNHOLD_BATCH 8u
 #define EI_SC_AVOID_TRIES 4u
 
@@ -52,6 +55,9 @@ struct ei_sc_node {
     uint32_t bucket, pos; /* where it stands in the index; pos EI_SC_NONE = not in it */
     uint32_t next_free;   /* slot list */
     bool down;            /* is being taken away */
+    bool cordoned, draining;
+    int64_t drain_until_us;       /* 0 = no deadline */
+    struct ei_sc_shape *reserved; /* kept free for it: not in the index */
 };
 
 struct ei_sc_entry { /* the free memory is kept here so that a heap walk touches no node */
@@ -73,12 +79,31 @@ struct ei_sc_index {
 struct ei_sc_shape {
     uint32_t cores;
     uint64_t memory;
-    uint32_t stages;  /* that use it */
-    bool blocked;     /* no node had room; cleared when one has */
-    uint64_t skipped; /* == s->picks: not in this pick */
+    uint32_t stages; /* that use it */
+    uint32_t id;
+    uint32_t reserved;  /* slot of the node that is kept free for it, EI_SC_NONE */
+    bool blocked;       /* no node had room; cleared when one has */
+    int64_t blocked_us; /* since when none of it was started; INT64_MAX = not blocked */
+    uint64_t skipped;   /* == s->picks: not in this pick */
 };
 
 /* ---- shares.c ---- */
+
+struct ei_sc_gate { /* jobs in the order of their admission */
+    struct ei_sc_job *first, *last;
+};
+
+struct ei_sc_user {
+    char *name;
+    uint32_t weight;
+    struct ei_sched_limits limits;
+    uint64_t cores, memory;
+    uint32_t running_jobs, waiting_jobs, jobs;
+    bool kept; /* has settings of its own */
+    struct ei_sc_gate gate;
+    struct ei_sc_share **members; /* where the limits hold */
+    uint32_t member_count, member_capacity;
+};
 
 enum ei_sc_share_kind { EI_SC_QUEUE, EI_SC_LEVEL, EI_SC_USER, EI_SC_JOB };
 
@@ -95,14 +120,21 @@ struct ei_sc_share {
     struct ei_sc_share *parent;
     struct ei_sc_lane *lanes;
     uint32_t lane_count, lane_capacity;
-    uint32_t children;                     /* all of them, also those with nothing to start */
-    uint64_t cores;                        /* that its live attempts hold */
-    uint64_t seq;                          /* age */
-    uint32_t weight, min_cores, max_cores; /* max 0 = none */
-    int32_t priority;                      /* level */
-    bool fifo;                             /* queue */
-    char *name;                            /* queue, user */
-    struct ei_map members;                 /* queue: child queues and levels; level: users */
+    uint32_t children;      /* all of them, also those with nothing to start */
+    uint64_t cores, memory; /* that its live attempts hold */
+    uint64_t seq;           /* age */
+    uint32_t weight, min_cores;
+    struct ei_sched_limits limits;
+    uint32_t running_jobs, waiting_jobs; /* queue: admitted; not started yet */
+    int32_t priority;                    /* level */
+    bool fifo;                           /* queue, and what is below it */
+    bool aside;                          /* job: over its cap in this dispatch */
+    bool short_of;                       /* queue: of its minimum, and has work; */
+    int64_t short_us;                    /* since then */
+    struct ei_sc_user *user; /* whose limits hold here: user in a fair queue, job in a FIFO one */
+    struct ei_sc_gate gate;  /* queue: jobs that wait for it to run fewer */
+    char *name;              /* queue, level, user */
+    struct ei_map members;   /* queue: child queues and levels; level: users */
 };
 
 /* ---- tasks.c: tasks and their live attempts ---- */
@@ -119,7 +151,7 @@ struct ei_sc_task {
     uint32_t attempt;      /* done: whose output counts */
     uint32_t at;           /* running: its newest run; done: node slot; waiting: host to avoid */
     uint32_t next;         /* in the stage's list of tasks to start again, or of dropped ones */
-    uint8_t state, faults, spared, pad;
+    uint8_t state, faults, spared, preempted;
 };
 
 struct ei_sc_run {
@@ -157,24 +189,48 @@ struct ei_sc_stage {
     struct ei_sc_stage *next_ready;
     uint64_t loss_seq; /* s->seq when an output was last lost */
     int64_t avoid_until_us;
-    uint32_t lost_task, lost_attempt; /* the output lost last */
+    int64_t time_limit_us;
+    bool not_restartable, speculating;
+    uint32_t sample_count;
+    uint32_t sample_ms[EI_SC_SAMPLES]; /* of how long its tasks took */
+    uint32_t lost_task, lost_attempt;  /* the output lost last */
 };
 
 struct ei_sc_job {
     struct ei_sc_share share; /* first member */
     uint64_t id;
     enum ei_job_state state;
-    bool released, touched;
+    bool released, touched, cancel;
     struct ei_sc_stage *stages;
     uint32_t stage_count;
     uint32_t *inputs;  /* of all stages */
     enum ei_code doom; /* not EI_OK: fails at the end of this event */
     struct ei_attempt doom_id;
+    struct ei_sc_user *user;
+    struct ei_sc_share *queue;
+    bool admitted, waiting; /* waiting, counted: among the jobs of its queues and user that do */
+    bool counted;
+    enum ei_sched_reason_code waits; /* not admitted: why */
+    struct ei_sc_gate *gate;         /* that it stands in */
+    struct ei_sc_job *gate_prev, *gate_next;
+    int64_t not_before_us, time_limit_us;
+    struct ei_sched_dependency *after; /* not met yet */
+    uint32_t after_count;
 };
 
 /* ---- timers.c ---- */
 
-enum ei_sc_timer_kind { EI_SC_TIMER_HOST, EI_SC_TIMER_STAGE };
+enum ei_sc_timer_kind {
+    EI_SC_TIMER_HOST,      /* key host: window or exclusion over */
+    EI_SC_TIMER_STAGE,     /* key job, sub stage: stop holding it */
+    EI_SC_TIMER_START,     /* key job: delayed start */
+    EI_SC_TIMER_JOB,       /* key job: time limit */
+    EI_SC_TIMER_RUN,       /* key seq of the launch, sub run: time limit */
+    EI_SC_TIMER_PREEMPT,   /* some queue is below its minimum for too long */
+    EI_SC_TIMER_SPECULATE, /* key job, sub stage */
+    EI_SC_TIMER_RESERVE,   /* key shape */
+    EI_SC_TIMER_DRAIN,     /* key node */
+};
 struct ei_sc_timer {
     int64_t due_us;
     uint64_t key;
@@ -208,6 +264,15 @@ struct ei_sched {
     uint32_t run_count, run_capacity, run_free, run_live;
 
     struct ei_sc_share root;
+    struct ei_map queues;            /* name -> share */
+    struct ei_map users;             /* name -> user */
+    struct ei_sc_share **guaranteed; /* queues with a minimum share */
+    size_t guaranteed_count, guaranteed_capacity;
+    struct ei_sc_job **dependents; /* jobs that wait for others to end */
+    size_t dependent_count, dependent_capacity;
+    struct ei_sc_job **aside; /* over their cap in this dispatch */
+    size_t aside_count, aside_capacity;
+    uint32_t next_shape_id;
     struct ei_sc_shape **shapes;
     uint32_t shape_count, shape_capacity;
     struct ei_sc_stage **held;
@@ -220,6 +285,7 @@ struct ei_sched {
 /* actions: sched.c */
 void ei_sc_emit(struct ei_sched *s, enum ei_sched_action_type type, struct ei_attempt id,
                 uint64_t node);
+void ei_sc_emit_launch(struct ei_sched *s, struct ei_attempt id, uint64_t node, uint64_t memory);
 void ei_sc_emit_state(struct ei_sched *s, uint64_t job, enum ei_job_state state, enum ei_code code,
                       struct ei_attempt blame);
 
@@ -242,21 +308,47 @@ void ei_sc_index_put(struct ei_sched *s, uint32_t slot);
 void ei_sc_index_remove(struct ei_sched *s, uint32_t slot);
 void ei_sc_index_release(struct ei_sched *s);
 
-/* shares.c */
+/* shares.c: who is next */
 void ei_sc_share_init(struct ei_sc_share *h, enum ei_sc_share_kind kind, struct ei_sc_share *parent,
                       uint64_t seq);
 void ei_sc_share_release(struct ei_sc_share *h);
-struct ei_sc_share *ei_sc_share_for_job(struct ei_sched *s, const char *queue, int32_t priority,
-                                        const char *user);         /* NULL: no such queue */
-void ei_sc_share_leave(struct ei_sched *s, struct ei_sc_share *h); /* frees empty parents */
-void ei_sc_share_charge(struct ei_sched *s, struct ei_sc_share *job, int64_t cores);
+void ei_sc_share_charge(struct ei_sched *s, struct ei_sc_job *j, int64_t cores, int64_t memory);
+void ei_sc_share_refresh(struct ei_sc_share *h); /* its order or its limits changed */
 void ei_sc_stage_enqueue(struct ei_sched *s, struct ei_sc_stage *st);
 void ei_sc_stage_dequeue(struct ei_sched *s, struct ei_sc_stage *st);
 struct ei_sc_stage *ei_sc_share_pick(struct ei_sched *s);
 struct ei_sc_lane *ei_sc_lane_find(const struct ei_sc_share *h, const struct ei_sc_shape *shape);
 bool ei_sc_share_before(const struct ei_sc_share *a, const struct ei_sc_share *b);
 bool ei_sc_share_allows(const struct ei_sc_share *h, const struct ei_sc_shape *shape);
+bool ei_sc_limits_allow(const struct ei_sched_limits *l, uint64_t cores, uint64_t memory,
+                        const struct ei_sc_shape *shape);
 void ei_sc_shares_purge(struct ei_sched *s, const struct ei_sc_shape *shape);
+
+/* queues.c: queues, users, and where a job belongs */
+void ei_sc_queues_init(struct ei_sched *s);
+void ei_sc_queues_release(struct ei_sched *s);
+void ei_sc_on_queue_set(struct ei_sched *s, const struct ei_sched_event *e);
+void ei_sc_on_user_set(struct ei_sched *s, const struct ei_sched_event *e);
+bool ei_sc_job_join(struct ei_sched *s, struct ei_sc_job *j, const struct ei_sched_event *e);
+void ei_sc_job_leave(struct ei_sched *s, struct ei_sc_job *j);
+
+/* admit.c: when a job may start */
+enum ei_code ei_sc_admission(const struct ei_sched *s, const struct ei_sched_event *e);
+void ei_sc_job_gate(struct ei_sched *s, struct ei_sc_job *j, const struct ei_sched_event *e);
+void ei_sc_job_try(struct ei_sched *s, struct ei_sc_job *j);
+void ei_sc_job_started(struct ei_sched *s, struct ei_sc_job *j);
+void ei_sc_job_counted(struct ei_sched *s, struct ei_sc_job *j, bool counted);
+void ei_sc_job_over(struct ei_sched *s, struct ei_sc_job *j); /* in its last state */
+void ei_sc_job_ungate(struct ei_sched *s, struct ei_sc_job *j);
+void ei_sc_gate_wake(struct ei_sched *s, struct ei_sc_gate *g);
+
+/* preempt.c, speculate.c, drain.c */
+void ei_sc_preempt_watch(struct ei_sched *s);
+void ei_sc_preempt(struct ei_sched *s);
+void ei_sc_sample(struct ei_sched *s, struct ei_sc_stage *st, const struct ei_sc_run *run);
+void ei_sc_speculate(struct ei_sched *s, struct ei_sc_stage *st);
+void ei_sc_on_cordon(struct ei_sched *s, const struct ei_sched_event *e);
+void ei_sc_drain(struct ei_sched *s, uint64_t node);
 
 /* place.c */
 struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory);
@@ -280,7 +372,13 @@ void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run);
 bool ei_sc_output_counts(const struct ei_sched *s, uint32_t slot, struct ei_sc_ref ref);
 void ei_sc_output_drop(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task);
 
+uint32_t ei_sc_find_node(const struct ei_sched *s, const struct ei_sc_shape *shape, uint32_t avoid);
+void ei_sc_reserve(struct ei_sched *s, uint32_t shape_id);
+void ei_sc_unreserve(struct ei_sched *s, struct ei_sc_shape *shape);
+
 /* faults.c */
+void ei_sc_requeue(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run);
+void ei_sc_run_overdue(struct ei_sched *s, uint32_t run);
 void ei_sc_on_task_running(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_on_task_done(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_on_task_failed(struct ei_sched *s, const struct ei_sched_event *e);
@@ -291,6 +389,8 @@ void ei_sc_on_node_down(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_on_submit(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_on_cancel(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_on_release(struct ei_sched *s, const struct ei_sched_event *e);
+void ei_sc_job_end(struct ei_sched *s, struct ei_sc_job *j, enum ei_job_state state,
+                   enum ei_code code, struct ei_attempt blame);
 void ei_sc_job_touch(struct ei_sched *s, struct ei_sc_job *j);
 void ei_sc_job_doom(struct ei_sched *s, struct ei_sc_job *j, enum ei_code code,
                     struct ei_attempt id);

@@ -51,6 +51,8 @@ static void stage_init(struct ei_sched *s, struct ei_sc_job *j, uint32_t id,
                                .back_head = EI_SC_NONE,
                                .dropped_head = EI_SC_NONE,
                                .waiting = spec->tasks};
+    st->time_limit_us = spec->time_limit_us;
+    st->not_restartable = spec->not_restartable;
     st->shape = ei_sc_shape_get(s, EI_MAX(spec->cores, 1u), spec->memory_bytes);
     if (spec->input_count > 0)
         memcpy(inputs, spec->inputs, spec->input_count * sizeof *inputs);
@@ -67,14 +69,14 @@ void ei_sc_on_submit(struct ei_sched *s, const struct ei_sched_event *e) {
     if (ei_map_get_u64(&s->jobs, id) != NULL)
         return;
     enum ei_code code = check_graph(e->u.submit.stages, e->u.submit.stage_count);
+    if (code == EI_OK)
+        code = ei_sc_admission(s, e);
     if (code != EI_OK) {
         refuse(s, id, code);
         return;
     }
     struct ei_sc_job *j = ei_calloc(1, sizeof *j);
-    struct ei_sc_share *up =
-        ei_sc_share_for_job(s, e->u.submit.queue, e->u.submit.priority, e->u.submit.user);
-    ei_sc_share_init(&j->share, EI_SC_JOB, up, ++s->seq);
+    (void)ei_sc_job_join(s, j, e);
     j->id = id;
     j->stage_count = e->u.submit.stage_count;
     j->stages = ei_calloc(j->stage_count, sizeof *j->stages);
@@ -88,7 +90,7 @@ void ei_sc_on_submit(struct ei_sched *s, const struct ei_sched_event *e) {
         inputs += e->u.submit.stages[i].input_count;
     }
     (void)ei_map_put_u64(&s->jobs, id, j);
-    ei_sc_job_touch(s, j);
+    ei_sc_job_gate(s, j, e);
 }
 
 /* ---- the end ---- */
@@ -98,6 +100,7 @@ void ei_sc_job_free(struct ei_sched *s, struct ei_sc_job *j) {
         s->stages[j->stages[i].ref] = NULL;
         free(j->stages[i].task);
     }
+    free(j->after);
     free(j->inputs);
     free(j->stages);
     ei_sc_share_release(&j->share);
@@ -131,17 +134,19 @@ static void job_forget(struct ei_sched *s, struct ei_sc_job *j) {
         if (s->touched[i] == j)
             s->touched[i] = s->touched[--s->touched_count];
     }
+    ei_sc_job_ungate(s, j);
     for (uint32_t i = 0; i < j->stage_count; i++)
         ei_sc_stage_dequeue(s, &j->stages[i]);
     for (uint32_t i = 0; i < j->stage_count; i++)
         stage_retire(s, &j->stages[i]);
     ei_sc_emit(s, EI_SCHED_ACT_JOB_FORGET, (struct ei_attempt){.job = j->id}, 0);
-    ei_sc_share_leave(s, &j->share);
+    ei_sc_job_over(s, j);
+    ei_sc_job_leave(s, j);
     ei_sc_job_free(s, j);
 }
 
-static void job_end(struct ei_sched *s, struct ei_sc_job *j, enum ei_job_state state,
-                    enum ei_code code, struct ei_attempt blame) {
+void ei_sc_job_end(struct ei_sched *s, struct ei_sc_job *j, enum ei_job_state state,
+                   enum ei_code code, struct ei_attempt blame) {
     j->state = state;
     ei_sc_emit_state(s, j->id, state, code, blame);
     job_forget(s, j);
@@ -154,8 +159,8 @@ void ei_sc_on_cancel(struct ei_sched *s, const struct ei_sched_event *e) {
     if (j->state == EI_JOB_SUCCEEDED)
         job_forget(s, j);
     else
-        job_end(s, j, EI_JOB_CANCELLED, e->u.job.code == EI_OK ? EI_CANCELLED : e->u.job.code,
-                nobody);
+        ei_sc_job_end(s, j, EI_JOB_CANCELLED, e->u.job.code == EI_OK ? EI_CANCELLED : e->u.job.code,
+                      nobody);
 }
 
 /* Released before its end: the job goes on, and is forgotten when it is finished. */
@@ -198,7 +203,8 @@ bool ei_sc_stage_inputs_ready(const struct ei_sc_stage *st) {
 }
 
 void ei_sc_stage_refresh(struct ei_sched *s, struct ei_sc_stage *st) {
-    if (st->waiting > 0 && !st->held && st->job->doom == EI_OK && ei_sc_stage_inputs_ready(st))
+    if (st->waiting > 0 && !st->held && st->job->admitted && st->job->doom == EI_OK &&
+        ei_sc_stage_inputs_ready(st))
         ei_sc_stage_enqueue(s, st);
     else
         ei_sc_stage_dequeue(s, st);
@@ -242,7 +248,11 @@ static void recompute_wanted(struct ei_sched *s, struct ei_sc_job *j) {
 static void job_settle(struct ei_sched *s, struct ei_sc_job *j) {
     recompute_wanted(s, j);
     if (j->doom != EI_OK) {
-        job_end(s, j, EI_JOB_FAILED, j->doom, j->doom_id);
+        ei_sc_job_end(s, j, EI_JOB_FAILED, j->doom, j->doom_id);
+        return;
+    }
+    if (j->cancel) {
+        ei_sc_job_end(s, j, EI_JOB_CANCELLED, EI_CANCELLED, nobody);
         return;
     }
     bool pending = false;
@@ -252,12 +262,15 @@ static void job_settle(struct ei_sched *s, struct ei_sc_job *j) {
     }
     if (pending && j->state == EI_JOB_SUCCEEDED) {
         j->state = EI_JOB_RUNNING;
+        ei_sc_job_counted(s, j, true);
         ei_sc_emit_state(s, j->id, EI_JOB_RUNNING, EI_OK, nobody);
     } else if (!pending && j->state != EI_JOB_SUCCEEDED) {
         j->state = EI_JOB_SUCCEEDED;
         ei_sc_emit_state(s, j->id, EI_JOB_SUCCEEDED, EI_OK, nobody);
         if (j->released)
             job_forget(s, j);
+        else
+            ei_sc_job_over(s, j);
     }
 }
 

@@ -12,14 +12,14 @@ uint32_t ei_sc_node_slot(const struct ei_sched *s, uint64_t id) {
 }
 
 bool ei_sc_node_usable(const struct ei_sched *s, const struct ei_sc_node *n) {
-    return n->host != NULL && !n->down && n->host->excluded_until_us == 0;
+    return n->host != NULL && !n->down && !n->cordoned && n->host->excluded_until_us == 0;
 }
 
 void ei_sc_node_reindex(struct ei_sched *s, uint32_t slot) {
     struct ei_sc_node *n = &s->nodes[slot];
     if (n->pos != EI_SC_NONE)
         ei_sc_index_remove(s, slot);
-    if (n->free_cores > 0 && ei_sc_node_usable(s, n))
+    if (n->free_cores > 0 && n->reserved == NULL && ei_sc_node_usable(s, n))
         ei_sc_index_put(s, slot);
 }
 
@@ -37,7 +37,7 @@ void ei_sc_node_give(struct ei_sched *s, uint32_t slot, uint32_t cores, uint64_t
     n->free_memory += memory;
     EI_ASSERT(n->free_cores <= n->cores && n->free_memory <= n->memory);
     ei_sc_node_reindex(s, slot);
-    if (n->pos != EI_SC_NONE)
+    if (n->pos != EI_SC_NONE || n->reserved != NULL)
         ei_sc_shapes_unblock(s, slot);
 }
 
@@ -82,8 +82,11 @@ static void host_drop_if_clean(struct ei_sched *s, struct ei_sc_host *h) {
 
 static void reindex_host(struct ei_sched *s, const struct ei_sc_host *h) {
     for (uint32_t i = 0; i < s->node_count; i++) {
-        if (s->nodes[i].host == h)
-            ei_sc_node_reindex(s, i);
+        if (s->nodes[i].host != h)
+            continue;
+        if (s->nodes[i].reserved != NULL)
+            ei_sc_unreserve(s, s->nodes[i].reserved);
+        ei_sc_node_reindex(s, i);
     }
 }
 
@@ -176,6 +179,8 @@ void ei_sc_node_remove(struct ei_sched *s, uint32_t slot) {
     struct ei_sc_node *n = &s->nodes[slot];
     struct ei_sc_host *h = n->host;
     EI_ASSERT(n->run_count == 0);
+    if (n->reserved != NULL)
+        ei_sc_unreserve(s, n->reserved);
     free(n->runs);
     free(n->outputs);
     if (n->pos != EI_SC_NONE)

@@ -12,7 +12,14 @@ void ei_sched_config_default(struct ei_sched_config *c) {
                                   .node_exclude_us = 60 * UINT64_C(1000000),
                                   .node_exclude_failures = 4,
                                   .max_spared = 100,
-                                  .retry_elsewhere_us = 5 * UINT64_C(1000000)};
+                                  .retry_elsewhere_us = 5 * UINT64_C(1000000),
+                                  .max_jobs = 100000,
+                                  .preempt_grace_us = 10 * UINT64_C(1000000),
+                                  .speculate_done_percent = 75,
+                                  .speculate_slower_percent = 150,
+                                  .speculate_min_us = UINT64_C(1000000),
+                                  .speculate_max_percent = 10,
+                                  .reserve_after_us = 10 * UINT64_C(1000000)};
 }
 
 int ei_sched_create(struct ei_sched **out, const struct ei_sched_config *config) {
@@ -26,7 +33,7 @@ int ei_sched_create(struct ei_sched **out, const struct ei_sched_config *config)
     s->config.node_exclude_failures = EI_MIN(EI_MAX(s->config.node_exclude_failures, 1u), 1000u);
     s->now_us = INT64_MIN;
     s->node_free = s->run_free = EI_SC_NONE;
-    ei_sc_share_init(&s->root, EI_SC_QUEUE, NULL, 0);
+    ei_sc_queues_init(s);
     *out = s;
     return 0;
 }
@@ -37,13 +44,15 @@ void ei_sched_destroy(struct ei_sched *s) {
     for (size_t i = 0; i < s->jobs.count; i++)
         ei_sc_job_free(s, s->jobs.entries[i].value);
     ei_map_release(&s->jobs);
-    ei_sc_share_release(&s->root);
+    ei_sc_queues_release(s);
     ei_sc_shapes_release(s);
     ei_sc_index_release(s);
     ei_sc_nodes_release(s);
     free(s->stages);
     free(s->stage_free);
     free(s->touched);
+    free(s->dependents);
+    free(s->aside);
     free(s->runs);
     free(s->timers);
     free(s);
@@ -62,6 +71,11 @@ static void append(struct ei_sched *s, struct ei_sched_action action) {
 void ei_sc_emit(struct ei_sched *s, enum ei_sched_action_type type, struct ei_attempt id,
                 uint64_t node) {
     append(s, (struct ei_sched_action){.type = type, .id = id, .node = node});
+}
+
+void ei_sc_emit_launch(struct ei_sched *s, struct ei_attempt id, uint64_t node, uint64_t memory) {
+    append(s, (struct ei_sched_action){
+                  .type = EI_SCHED_ACT_LAUNCH, .id = id, .node = node, .memory_bytes = memory});
 }
 
 void ei_sc_emit_state(struct ei_sched *s, uint64_t job, enum ei_job_state state, enum ei_code code,
@@ -99,6 +113,17 @@ static void apply(struct ei_sched *s, const struct ei_sched_event *e) {
         break;
     case EI_SCHED_INPUT_LOST:
         ei_sc_on_input_lost(s, e);
+        break;
+    case EI_SCHED_QUEUE_SET:
+        ei_sc_on_queue_set(s, e);
+        break;
+    case EI_SCHED_USER_SET:
+        ei_sc_on_user_set(s, e);
+        break;
+    case EI_SCHED_NODE_CORDON:
+    case EI_SCHED_NODE_DRAIN:
+    case EI_SCHED_NODE_RESUME:
+        ei_sc_on_cordon(s, e);
         break;
     case EI_SCHED_TICK:
         break;

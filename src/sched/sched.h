@@ -26,6 +26,18 @@ struct ei_sched_config {
     uint32_t
         max_spared; /* ends of attempts without own fault, per task; default 100, at most 254 */
     uint64_t retry_elsewhere_us; /* how long a failed task waits for another host; default 5 s */
+    uint32_t max_jobs;           /* that are not forgotten; more are refused; default 100,000 */
+    /* Preemption: a queue below its minimum share, with work waiting for this long, takes cores
+     * back from queues above theirs; default 10 s, 0 = never. */
+    uint64_t preempt_grace_us;
+    /* Speculation: when so many of a stage's tasks are done, one that runs longer than so much of
+     * their median gets a second attempt elsewhere; default 75, 150, 1 s, 10; max 0 = never. */
+    uint32_t speculate_done_percent, speculate_slower_percent;
+    uint64_t speculate_min_us;
+    uint32_t speculate_max_percent; /* of a stage's tasks, at a time */
+    /* A task that fits a node only when others leave it gets one kept free for it after this long;
+     * default 10 s, 0 = never. */
+    uint64_t reserve_after_us;
 };
 void ei_sched_config_default(struct ei_sched_config *c);
 
@@ -38,7 +50,8 @@ struct ei_attempt {
 #define EI_SCHED_EVENTS(X)                                                                         \
     X(NODE_UP)                                                                                     \
     X(NODE_DOWN) X(JOB_SUBMIT) X(JOB_CANCEL) X(JOB_RELEASE) X(TASK_RUNNING) X(TASK_DONE)           \
-        X(TASK_FAILED) X(INPUT_LOST) X(TICK)
+        X(TASK_FAILED) X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN) \
+            X(NODE_RESUME)
 enum ei_sched_event_type {
 #define X(name) EI_SCHED_##name,
     EI_SCHED_EVENTS(X)
@@ -51,6 +64,27 @@ struct ei_sched_stage {
     uint32_t input_count;
     uint32_t cores;        /* per task, default 1 */
     uint64_t memory_bytes; /* per task, 0 = no claim */
+    bool not_restartable;  /* its attempts are never preempted nor doubled */
+    int64_t time_limit_us; /* of an attempt; longer counts as a fault (EI_TIMEOUT); 0 = none */
+};
+
+/* Limits of a queue, a user or a job; 0 = none. */
+struct ei_sched_limits {
+    uint32_t cores;
+    uint64_t memory_bytes;
+    uint32_t running_jobs; /* more wait, even when there is room */
+    uint32_t waiting_jobs; /* not started yet; more are refused with EI_LIMIT */
+};
+
+/* A job that has to wait for another one. One that is not known (any more) refuses the job. */
+enum ei_sched_after {
+    EI_SCHED_AFTER_END,  /* however it ends */
+    EI_SCHED_AFTER_OK,   /* if it fails or is cancelled, this one is cancelled */
+    EI_SCHED_AFTER_FAIL, /* if it succeeds, this one is cancelled */
+};
+struct ei_sched_dependency {
+    uint64_t job;
+    enum ei_sched_after after;
 };
 
 struct ei_sched_event {
@@ -68,7 +102,12 @@ struct ei_sched_event {
             const struct ei_sched_stage *stages;
             uint32_t stage_count;
             int32_t priority;
-            const char *user, *queue;
+            const char *user, *queue;      /* NULL or "": queue "default" */
+            struct ei_sched_limits limits; /* cores and memory */
+            int64_t not_before_us;         /* delayed start, on the scale of now_us; 0 = none */
+            int64_t time_limit_us;         /* from its first attempt on; 0 = none */
+            const struct ei_sched_dependency *after;
+            uint32_t after_count;
         } submit;
         struct {
             uint64_t job;
@@ -88,6 +127,21 @@ struct ei_sched_event {
             const struct ei_attempt *lost;
             uint32_t lost_count;
         } input_lost;
+        struct {                       /* makes the queue, or changes it */
+            const char *name, *parent; /* parent NULL or "": the root; of a new queue only */
+            uint32_t weight;           /* of its share among its siblings; 0 = 1 */
+            uint32_t min_cores;        /* guaranteed while it has work for them */
+            bool fifo; /* jobs one after the other; else fair between users and jobs */
+            struct ei_sched_limits limits;
+        } queue;
+        struct {
+            const char *name;
+            uint32_t weight; /* inside each queue; 0 = 1 */
+            struct ei_sched_limits limits;
+        } user;
+        struct {
+            int64_t deadline_us; /* NODE_DRAIN: then what is left is started elsewhere; 0 = none */
+        } drain;
     } u;
 };
 
@@ -98,7 +152,8 @@ struct ei_sched_event {
     X(OUTPUT_DROP) /* the output of attempt `id` no longer counts */                               \
     X(STAGE_DONE)  /* all tasks of (id.job, id.stage) have an output */                            \
     X(JOB_STATE)   /* job changed to `state`; with FAILED: `code` and the attempt `id` to blame */ \
-    X(JOB_FORGET)  /* nothing of the job is needed any more on any node */
+    X(JOB_FORGET)  /* nothing of the job is needed any more on any node */                         \
+    X(NODE_DRAINED) /* nothing runs on `node`, and nothing on it is needed */
 enum ei_sched_action_type {
 #define X(name) EI_SCHED_ACT_##name,
     EI_SCHED_ACTIONS(X)
@@ -119,6 +174,7 @@ struct ei_sched_action {
     uint64_t node;
     enum ei_job_state state;
     enum ei_code code;
+    uint64_t memory_bytes; /* LAUNCH: what the attempt may use; 0 = no claim */
 };
 struct ei_sched_actions {
     struct ei_sched_action *items; /* owned by this struct */
@@ -144,6 +200,50 @@ struct ei_sched_stage_counts {
 };
 bool ei_sched_stage_counts(const struct ei_sched *s, uint64_t job, uint32_t stage,
                            struct ei_sched_stage_counts *out);
+/* ---- why ---- */
+/* X(name, the reason as a sentence without its figures) */
+#define EI_SCHED_REASONS(X)                                                                        \
+    X(NONE, "nothing keeps it from running")                                                       \
+    X(UNKNOWN_JOB, "there is no such job")                                                         \
+    X(FINISHED, "it has finished")                                                                 \
+    X(RUNNING, "all tasks that are ready run")                                                     \
+    X(WAITS_INPUT, "it waits for tasks of an earlier stage")                                       \
+    X(NO_NODES, "no node is up")                                                                   \
+    X(NO_NODE_LARGE_ENOUGH, "no node of the cluster is large enough for one task")                 \
+    X(NODES_EXCLUDED, "the nodes with room are excluded after failures, cordoned or draining")     \
+    X(NODES_FULL, "all nodes that could take it are full")                                         \
+    X(OTHERS_FIRST, "other work is served first: its share is used up or its priority is lower")   \
+    X(QUEUE_LIMIT, "its queue is at its limit of cores or memory")                                 \
+    X(USER_LIMIT, "its user is at the limit of cores or memory")                                   \
+    X(JOB_LIMIT, "the job is at its limit of cores or memory")                                     \
+    X(QUEUE_JOBS, "its queue is at its limit of running jobs")                                     \
+    X(USER_JOBS, "its user is at the limit of running jobs")                                       \
+    X(DELAYED, "it starts later, as ordered")                                                      \
+    X(AFTER_JOB, "it waits for another job to end")                                                \
+    X(RETRY_ELSEWHERE, "a task failed and waits for room on another machine")
+enum ei_sched_reason_code {
+#define X(name, text) EI_SCHED_WHY_##name,
+    EI_SCHED_REASONS(X)
+#undef X
+};
+struct ei_sched_reason {
+    enum ei_sched_reason_code code;
+    uint32_t stage;       /* the first that has tasks to start */
+    uint32_t tasks;       /* of it that wait */
+    uint32_t input_stage; /* WAITS_INPUT, and how many of its tasks are missing */
+    uint32_t input_missing;
+    uint32_t cores, free_cores; /* one task needs; the most that a usable node has free */
+    uint64_t memory_bytes, free_memory_bytes;
+    uint64_t limit, used; /* *_LIMIT, *_JOBS */
+    uint64_t other_job;   /* AFTER_JOB */
+    int64_t until_us;     /* DELAYED, RETRY_ELSEWHERE, NODES_EXCLUDED: when that ends, if known */
+};
+const char *ei_sched_reason_name(enum ei_sched_reason_code code); /* "NODES_FULL" */
+const char *ei_sched_reason_text(enum ei_sched_reason_code code);
+/* Why the job, or its first stage that could go on, does not start (more) tasks now. Returns 0, or
+ * -1 if the job is unknown. */
+int ei_sched_why(const struct ei_sched *s, uint64_t job, struct ei_sched_reason *out);
+
 /* Checks every invariant; the simulator calls it after each step. NULL, or what is broken. */
 const char *ei_sched_check(const struct ei_sched *s);
 

@@ -4,7 +4,6 @@
  * grow by that shape, so that picking the next stage only walks down tops. */
 #include "sched/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,18 +40,28 @@ static bool queue_before(const struct ei_sc_share *a, const struct ei_sc_share *
 }
 
 bool ei_sc_share_before(const struct ei_sc_share *a, const struct ei_sc_share *b) {
-    if (a->kind == EI_SC_QUEUE && b->kind == EI_SC_QUEUE)
+    if (a->kind != b->kind) /* a queue's own jobs get what its queues leave */
+        return a->kind == EI_SC_QUEUE;
+    if (a->kind == EI_SC_QUEUE)
         return queue_before(a, b);
-    if (a->kind == EI_SC_LEVEL && b->kind == EI_SC_LEVEL)
+    if (a->kind == EI_SC_LEVEL && a->priority != b->priority)
         return a->priority > b->priority;
-    if (a->kind == EI_SC_JOB && a->fifo)
+    if (a->kind == EI_SC_LEVEL || (a->kind == EI_SC_JOB && a->fifo))
         return a->seq < b->seq;
     uint64_t left = a->cores * b->weight, right = b->cores * a->weight;
     return left != right ? left < right : a->seq < b->seq;
 }
 
+bool ei_sc_limits_allow(const struct ei_sched_limits *l, uint64_t cores, uint64_t memory,
+                        const struct ei_sc_shape *shape) {
+    return (l->cores == 0 || cores + shape->cores <= l->cores) &&
+           (l->memory_bytes == 0 || memory + shape->memory <= l->memory_bytes);
+}
+
 bool ei_sc_share_allows(const struct ei_sc_share *h, const struct ei_sc_shape *shape) {
-    return h->max_cores == 0 || h->cores + shape->cores <= h->max_cores;
+    return !h->aside && ei_sc_limits_allow(&h->limits, h->cores, h->memory, shape) &&
+           (h->user == NULL ||
+            ei_sc_limits_allow(&h->user->limits, h->user->cores, h->user->memory, shape));
 }
 
 /* ---- lanes ---- */
@@ -133,22 +142,49 @@ static void lane_refresh(struct ei_sc_share *h, struct ei_sc_shape *shape) {
     }
 }
 
-void ei_sc_share_charge(struct ei_sched *s, struct ei_sc_share *job, int64_t cores) {
-    for (struct ei_sc_share *h = job; h != NULL; h = h->parent) {
+static bool limited(const struct ei_sched_limits *l) {
+    return l->cores != 0 || l->memory_bytes != 0;
+}
+
+static void refresh_lanes(struct ei_sc_share *h) {
+    for (uint32_t i = 0; i < h->lane_count; i++)
+        lane_refresh(h, h->lanes[i].shape);
+}
+
+static void resift(struct ei_sc_share *h) {
+    for (uint32_t i = 0; i < h->lane_count; i++) {
+        struct ei_sc_lane *own = &h->lanes[i];
+        if (own->pos == EI_SC_NONE)
+            continue;
+        struct ei_sc_lane *up = ei_sc_lane_find(h->parent, own->shape);
+        sift_up(up, own->pos);
+        sift_down(up, own->pos);
+    }
+}
+
+void ei_sc_share_refresh(struct ei_sc_share *h) {
+    if (h->parent == NULL)
+        return;
+    refresh_lanes(h);
+    resift(h);
+}
+
+void ei_sc_share_charge(struct ei_sched *s, struct ei_sc_job *j, int64_t cores, int64_t memory) {
+    struct ei_sc_user *u = j->user;
+    u->cores += (uint64_t)cores;
+    u->memory += (uint64_t)memory;
+    for (struct ei_sc_share *h = &j->share; h != NULL; h = h->parent) {
         h->cores += (uint64_t)cores;
+        h->memory += (uint64_t)memory;
         if (h->parent == NULL)
             break;
-        for (uint32_t i = 0; i < h->lane_count; i++) {
-            struct ei_sc_lane *own = &h->lanes[i];
-            if (h->max_cores != 0)
-                lane_refresh(h, own->shape);
-            if (own->pos == EI_SC_NONE || h->kind == EI_SC_LEVEL)
-                continue;
-            struct ei_sc_lane *up = ei_sc_lane_find(h->parent, own->shape);
-            sift_up(up, own->pos);
-            sift_down(up, own->pos);
-        }
+        if (limited(&h->limits))
+            refresh_lanes(h);
+        if (h->kind != EI_SC_LEVEL && !(h->kind == EI_SC_JOB && h->fifo))
+            resift(h);
     }
+    for (uint32_t i = 0; limited(&u->limits) && i < u->member_count; i++)
+        refresh_lanes(u->members[i]);
 }
 
 void ei_sc_stage_enqueue(struct ei_sched *s, struct ei_sc_stage *st) {
@@ -214,44 +250,6 @@ struct ei_sc_stage *ei_sc_share_pick(struct ei_sched *s) {
             best = l->first;
     }
     return best;
-}
-
-/* ---- membership ---- */
-
-static struct ei_sc_share *member_get(struct ei_sched *s, struct ei_sc_share *parent,
-                                      enum ei_sc_share_kind kind, const char *name) {
-    struct ei_sc_share *h = ei_map_get(&parent->members, name);
-    if (h != NULL)
-        return h;
-    h = ei_malloc(sizeof *h);
-    ei_sc_share_init(h, kind, parent, ++s->seq);
-    h->name = ei_strdup(name);
-    (void)ei_map_put(&parent->members, name, h);
-    return h;
-}
-
-struct ei_sc_share *ei_sc_share_for_job(struct ei_sched *s, const char *queue, int32_t priority,
-                                        const char *user) {
-    const char *name = queue == NULL || queue[0] == '\0' ? "default" : queue;
-    struct ei_sc_share *q = member_get(s, &s->root, EI_SC_QUEUE, name);
-    char text[24];
-    (void)snprintf(text, sizeof text, "@%d", priority);
-    struct ei_sc_share *level = member_get(s, q, EI_SC_LEVEL, text);
-    level->priority = priority;
-    return member_get(s, level, EI_SC_USER, user == NULL || q->fifo ? "" : user);
-}
-
-void ei_sc_share_leave(struct ei_sched *s, struct ei_sc_share *h) {
-    for (struct ei_sc_share *up = h->parent; up != NULL; h = up, up = h->parent) {
-        up->children--;
-        if (h->kind != EI_SC_JOB) {
-            (void)ei_map_remove(&up->members, h->name);
-            ei_sc_share_release(h);
-            free(h);
-        }
-        if (up->children > 0 || up->kind == EI_SC_QUEUE)
-            return;
-    }
 }
 
 /* ---- forgetting a shape ---- */

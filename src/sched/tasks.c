@@ -103,14 +103,20 @@ void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task
         st->running++;
     }
     ei_sc_node_take(s, slot, s->runs[r].cores, s->runs[r].memory);
-    ei_sc_share_charge(s, &st->job->share, s->runs[r].cores);
+    ei_sc_share_charge(s, st->job, s->runs[r].cores, (int64_t)s->runs[r].memory);
     if (st->waiting == 0)
         ei_sc_stage_dequeue(s, st);
     if (st->job->state == EI_JOB_WAITING) {
         st->job->state = EI_JOB_RUNNING;
+        ei_sc_job_started(s, st->job);
         ei_sc_emit_state(s, st->job->id, EI_JOB_RUNNING, EI_OK, (struct ei_attempt){0});
     }
-    ei_sc_emit(s, EI_SCHED_ACT_LAUNCH, attempt_of(st, task, t->last_attempt), s->nodes[slot].id);
+    if (st->time_limit_us > 0)
+        ei_sc_timer_add(s, s->now_us + st->time_limit_us, EI_SC_TIMER_RUN, s->runs[r].seq, r);
+    if (st->shape->reserved == slot)
+        ei_sc_unreserve(s, st->shape);
+    ei_sc_emit_launch(s, attempt_of(st, task, t->last_attempt), s->nodes[slot].id,
+                      st->shape->memory);
 }
 
 /* Frees the run and what it held. The task stays in its state: the caller knows what comes next. */
@@ -122,7 +128,7 @@ void ei_sc_run_end(struct ei_sched *s, uint32_t r) {
     s->runs[r].sibling = s->run_free;
     s->run_free = r;
     s->run_live--;
-    ei_sc_share_charge(s, &st->job->share, -(int64_t)run.cores);
+    ei_sc_share_charge(s, st->job, -(int64_t)run.cores, -(int64_t)run.memory);
     ei_sc_node_give(s, run.node, run.cores, run.memory);
 }
 
@@ -162,6 +168,7 @@ static void output_add(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task
 void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
     uint32_t task = s->runs[r].task, attempt = s->runs[r].attempt, slot = s->runs[r].node;
     struct ei_sc_task *t = &st->task[task];
+    ei_sc_sample(s, st, &s->runs[r]);
     ei_sc_run_end(s, r);
     while (t->at != EI_SC_NONE)
         ei_sc_run_kill(s, t->at);
@@ -172,6 +179,10 @@ void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
     st->done++;
     for (uint32_t i = 0; i < st->input_count; i++)
         st->job->stages[st->inputs[i]].rounds_idle = 0;
+    if (!st->speculating && st->waiting == 0 && st->running > 0) {
+        st->speculating = true;
+        ei_sc_timer_add(s, s->now_us + EI_SC_POLL_US, EI_SC_TIMER_SPECULATE, st->job->id, st->id);
+    }
     if (st->done == st->tasks && !st->complete) {
         st->complete = true;
         ei_sc_emit(s, EI_SCHED_ACT_STAGE_DONE, attempt_of(st, 0, 0), 0);

@@ -37,20 +37,55 @@ static struct ei_sc_timer pop(struct ei_sched *s) {
     return first;
 }
 
+static void fire_for_job(struct ei_sched *s, const struct ei_sc_timer *t) {
+    struct ei_sc_job *j = ei_map_get_u64(&s->jobs, t->key);
+    if (j == NULL || t->sub >= j->stage_count)
+        return;
+    switch (t->kind) {
+    case EI_SC_TIMER_STAGE:
+        ei_sc_stage_unhold(s, &j->stages[t->sub]);
+        break;
+    case EI_SC_TIMER_START:
+        ei_sc_job_try(s, j);
+        break;
+    case EI_SC_TIMER_JOB:
+        if (j->state == EI_JOB_RUNNING)
+            ei_sc_job_end(s, j, EI_JOB_CANCELLED, EI_TIMEOUT, (struct ei_attempt){0});
+        break;
+    default:
+        ei_sc_speculate(s, &j->stages[t->sub]);
+        break;
+    }
+}
+
+static void fire(struct ei_sched *s, const struct ei_sc_timer *t) {
+    switch (t->kind) {
+    case EI_SC_TIMER_HOST:
+        ei_sc_host_timer(s, (uint32_t)t->key);
+        break;
+    case EI_SC_TIMER_RUN:
+        if (t->sub < s->run_count && s->runs[t->sub].attempt > 0 && s->runs[t->sub].seq == t->key)
+            ei_sc_run_overdue(s, t->sub);
+        break;
+    case EI_SC_TIMER_PREEMPT:
+        ei_sc_preempt(s);
+        break;
+    case EI_SC_TIMER_RESERVE:
+        ei_sc_reserve(s, (uint32_t)t->key);
+        break;
+    case EI_SC_TIMER_DRAIN:
+        ei_sc_drain(s, t->key);
+        break;
+    default:
+        fire_for_job(s, t);
+        break;
+    }
+}
+
 void ei_sc_timers_run(struct ei_sched *s) {
     while (s->timer_count > 0 && s->timers[0].due_us <= s->now_us) {
         struct ei_sc_timer t = pop(s);
-        struct ei_sc_job *j;
-        switch (t.kind) {
-        case EI_SC_TIMER_HOST:
-            ei_sc_host_timer(s, (uint32_t)t.key);
-            break;
-        case EI_SC_TIMER_STAGE:
-            j = ei_map_get_u64(&s->jobs, t.key);
-            if (j != NULL && t.sub < j->stage_count)
-                ei_sc_stage_unhold(s, &j->stages[t.sub]);
-            break;
-        }
+        fire(s, &t);
     }
 }
 

@@ -79,8 +79,8 @@ static void on_launch(struct sim *w, const struct ei_sched_action *x) {
     struct sim_task *t = &st->task[x->id.task];
     if (x->id.attempt != t->count + 1)
         sim_broken(w, ID_FMT ": the attempt before it was %u", ID_ARGS(x->id), t->count);
-    if (t->live > 0)
-        sim_broken(w, ID_FMT ": another attempt runs", ID_ARGS(x->id));
+    if (t->live > 1 || (t->live == 1 && x->id.attempt < 2))
+        sim_broken(w, ID_FMT ": two attempts run already", ID_ARGS(x->id));
     rule_inputs(w, &x->id);
     EI_GROW(t->attempts, t->count, t->capacity);
     t->attempts[t->count++] =
@@ -184,6 +184,14 @@ static void on_stage_done(struct sim *w, const struct ei_sched_action *x) {
                    c.done, st->tasks);
 }
 
+static void on_drained(struct sim *w, const struct ei_sched_action *x) {
+    struct sim_worker *k = ei_map_get_u64(&w->nodes, x->node);
+    if (k == NULL || k->node != x->node || !k->draining)
+        sim_broken(w, "a node was drained that nobody drains");
+    else if (k->ledger_cores > 0)
+        sim_broken(w, "%s counts as drained and runs something", k->name);
+}
+
 static void obey(struct sim *w) {
     for (size_t i = 0; i < w->actions.count; i++) {
         const struct ei_sched_action *x = &w->actions.items[i];
@@ -208,6 +216,9 @@ static void obey(struct sim *w) {
             break;
         case EI_SCHED_ACT_JOB_FORGET:
             on_forget(w, x);
+            break;
+        case EI_SCHED_ACT_NODE_DRAINED:
+            on_drained(w, x);
             break;
         }
     }

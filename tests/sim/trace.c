@@ -50,7 +50,19 @@ void trace_event(struct ei_buf *b, const struct ei_sched_event *e) {
                       e->u.node_up.memory_bytes);
         break;
     case EI_SCHED_NODE_DOWN:
+    case EI_SCHED_NODE_CORDON:
+    case EI_SCHED_NODE_DRAIN:
+    case EI_SCHED_NODE_RESUME:
         ei_buf_printf(b, " n%" PRIu64, e->node);
+        break;
+    case EI_SCHED_QUEUE_SET:
+        ei_buf_printf(b, " %s weight=%u min=%u max=%u%s", e->u.queue.name, e->u.queue.weight,
+                      e->u.queue.min_cores, e->u.queue.limits.cores,
+                      e->u.queue.fifo ? " fifo" : "");
+        break;
+    case EI_SCHED_USER_SET:
+        ei_buf_printf(b, " %s weight=%u max=%u", e->u.user.name, e->u.user.weight,
+                      e->u.user.limits.cores);
         break;
     case EI_SCHED_JOB_SUBMIT:
         put_submit(b, e);
@@ -84,6 +96,9 @@ void trace_actions(struct ei_buf *b, const struct ei_sched_actions *a) {
         switch (x->type) {
         case EI_SCHED_ACT_STAGE_DONE:
             ei_buf_printf(b, " %" PRIu64 "/%u", x->id.job, x->id.stage);
+            break;
+        case EI_SCHED_ACT_NODE_DRAINED:
+            ei_buf_printf(b, " n%" PRIu64, x->node);
             break;
         case EI_SCHED_ACT_JOB_FORGET:
             ei_buf_printf(b, " job %" PRIu64, x->id.job);

@@ -65,7 +65,8 @@ struct sim_worker {
     char name[16];
     uint32_t index, cores;
     uint64_t memory;
-    bool up; /* process exists */
+    bool up;       /* process exists */
+    bool draining; /* or cordoned, by an operator */
     uint64_t incarnation;
     uint64_t session; /* node id as the worker knows it, 0 = not registered */
     int64_t cut_until, paused_until, bad_until, full_until, slow_until;
