@@ -54,8 +54,7 @@ static void put_head(struct ei_http_request *r, struct ei_buf *out, int status,
     if (content_type != NULL)
         ei_buf_printf(out, "Content-Type: %s\r\n", content_type);
     ei_buf_puts(out, "X-Content-Type-Options: nosniff\r\n"
-                     "Content-Security-Policy: default-src 'self'; style-src 'self' "
-                     "'unsafe-inline'\r\n"
+                     "Content-Security-Policy: default-src 'self'; frame-ancestors 'none'\r\n"
                      "X-Frame-Options: DENY\r\n"
                      "Cache-Control: no-store\r\n"
                      "Referrer-Policy: no-referrer\r\n");

@@ -542,7 +542,7 @@ static void test_headers(void **state) {
     assert_non_null(strstr(got, "\r\nAllow: GET, HEAD, PUT\r\n"));
     static const char *const wanted[] = {
         "X-Content-Type-Options: nosniff",
-        "Content-Security-Policy: default-src 'self'; style-src 'self' 'unsafe-inline'",
+        "Content-Security-Policy: default-src 'self'; frame-ancestors 'none'",
         "X-Frame-Options: DENY", "Cache-Control: no-store", "Referrer-Policy: no-referrer"};
     for (size_t i = 0; i < EI_ARRAY_LEN(wanted); i++)
         assert_non_null(strstr(got, wanted[i]));
