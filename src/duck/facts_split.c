@@ -15,8 +15,11 @@ void ei_facts_add_piece(struct ei_facts *f, size_t file, uint64_t begin, uint64_
 }
 
 uint64_t ei_facts_target(const struct ei_facts *f, uint64_t min_bytes, uint64_t max_bytes) {
-    uint64_t splits = (uint64_t)EI_MAX(f->want_splits, 1u) * SPLITS_PER_SLOT;
-    uint64_t target = f->out->bytes / splits + 1;
+    uint64_t slots = EI_MAX(f->want_splits, 1u);
+    uint64_t splits = EI_MIN(f->out->bytes / min_bytes, slots * SPLITS_PER_SLOT);
+    if (splits > slots)
+        splits -= splits % slots; /* else the last round leaves slots idle */
+    uint64_t target = f->out->bytes / EI_MAX(splits, 1u) + 1;
     return EI_MIN(EI_MAX(target, min_bytes), max_bytes);
 }
 
@@ -57,17 +60,24 @@ static Eider__V1__Split *split_of(const struct ei_facts *f, size_t first, size_t
 
 void ei_facts_pack(struct ei_facts *f, uint64_t target_bytes, const uint64_t *ends) {
     size_t first = 0, capacity = 0;
-    uint64_t weight = 0;
-    for (size_t i = 0; i <= f->piece_count; i++) {
-        uint64_t next = i < f->piece_count ? f->pieces[i].weight_bytes + OPEN_COST_BYTES : 0;
-        bool full = i == f->piece_count || weight + next / 2 > target_bytes;
-        if (i > first && full) {
+    uint64_t total = 0, done = 0;
+    for (size_t i = 0; i < f->piece_count; i++)
+        total += f->pieces[i].weight_bytes + OPEN_COST_BYTES;
+    uint64_t count = EI_MAX((total + target_bytes / 2) / target_bytes, 1u);
+    for (size_t i = 0; i < f->piece_count; i++) {
+        uint64_t weight = f->pieces[i].weight_bytes + OPEN_COST_BYTES;
+        /* The split that is being filled ends at its share of the total, to the nearest piece. */
+        uint64_t share = (uint64_t)((__uint128_t)total * (f->out->split_count + 1) / count);
+        if (i > first && done + weight / 2 > share) {
             EI_GROW(f->out->splits, f->out->split_count, capacity);
             f->out->splits[f->out->split_count++] = split_of(f, first, i, ends);
             first = i;
-            weight = 0;
         }
-        weight += next;
+        done += weight;
+    }
+    if (f->piece_count > first) {
+        EI_GROW(f->out->splits, f->out->split_count, capacity);
+        f->out->splits[f->out->split_count++] = split_of(f, first, f->piece_count, ends);
     }
 }
 

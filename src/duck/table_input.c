@@ -43,6 +43,9 @@ struct ei_duck_table {
 };
 
 int ei_duck_register_sources(duckdb_connection c, struct ei_error *e) {
+    /* A task binds its view and then its query, and the next task reads the same file. */
+    if (ei_duck_run(c, "SET GLOBAL parquet_metadata_cache = true", e) != 0)
+        return -1;
     return ei_text_scan_register(c, e);
 }
 
@@ -205,9 +208,10 @@ static void parquet_text(struct text *x, const Eider__V1__TableInput *in,
         ei_buf_sql_string(&x->sql, s->path);
         ei_buf_putc(&x->sql, ']');
         put_options(&x->sql, in->options);
-        ei_buf_printf(&x->sql, "%s) WHERE file_row_number >= %llu AND file_row_number < %llu",
-                      numbered ? "" : ", file_row_number=true", (unsigned long long)s->begin,
-                      (unsigned long long)s->end);
+        ei_buf_printf(&x->sql, "%s) WHERE file_row_number < %llu",
+                      numbered ? "" : ", file_row_number=true", (unsigned long long)s->end);
+        if (s->begin > 0)
+            ei_buf_printf(&x->sql, " AND file_row_number >= %llu", (unsigned long long)s->begin);
     }
 }
 
