@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define EI_CLI_OPTIONS_MAX 16
 
@@ -48,6 +49,9 @@ const char *ei_cli_get(const struct ei_cli *c, const char *option);
  */
 int ei_cli_number(const struct ei_cli *c, const char *option, long least, long most, long fallback,
                   long *out);
+
+/* "4GB", "512MiB", "1073741824" -> bytes. All units are powers of two. 0 if it is no size. */
+uint64_t ei_cli_size(const char *text);
 
 /* Prints "eider: SENTENCE" on stderr and returns the code's exit status. */
 int ei_cli_fail(const struct ei_error *e);
@@ -97,6 +101,8 @@ int ei_cmd_job_list(struct ei_cli *c);
 int ei_cmd_job_show(struct ei_cli *c);
 int ei_cmd_job_cancel(struct ei_cli *c);
 int ei_cmd_table_list(struct ei_cli *c);
+int ei_cmd_bench_tasks(struct ei_cli *c);
+int ei_cmd_bench_exchange(struct ei_cli *c);
 int ei_cmd_version(struct ei_cli *c);
 int ei_cmd_help(struct ei_cli *c);
 

@@ -3,48 +3,12 @@
 #include "base/mem.h"
 #include "os/os.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MEMORY_SHARE_PERCENT 60
 #define WORKERS_MAX 1000
-
-/* "4GB", "512MiB", "1073741824" -> bytes. All units are powers of two. 0 if it is no size. */
-static uint64_t parse_size(const char *text) {
-    char *end = NULL;
-    errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || text[0] == '-')
-        return 0;
-    int shift = 0;
-    switch (toupper((unsigned char)*end)) {
-    case '\0':
-        return n;
-    case 'K':
-        shift = 10;
-        break;
-    case 'M':
-        shift = 20;
-        break;
-    case 'G':
-        shift = 30;
-        break;
-    case 'T':
-        shift = 40;
-        break;
-    default:
-        return 0;
-    }
-    end++;
-    if (*end == 'i' || *end == 'I')
-        end++;
-    if (*end == 'b' || *end == 'B')
-        end++;
-    return *end == '\0' && n < (1ULL << 20) << (40 - shift) ? n << shift : 0;
-}
 
 int ei_cmd_up(struct ei_cli *c) {
     long workers, cores, port, ui_port;
@@ -58,7 +22,7 @@ int ei_cmd_up(struct ei_cli *c) {
     uint64_t memory = ei_memory_total_bytes() / 100 * MEMORY_SHARE_PERCENT / (uint64_t)workers;
     const char *size = ei_cli_get(c, "memory-per-worker");
     if (size != NULL) {
-        memory = parse_size(size);
+        memory = ei_cli_size(size);
         if (memory < 64 << 20)
             return ei_cli_usage("--memory-per-worker must be a size of at least 64MB such as 4GB, "
                                 "not '%s'",

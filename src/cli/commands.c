@@ -23,6 +23,18 @@ static const struct ei_cli_option JOB_LIST_OPTIONS[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct ei_cli_option BENCH_TASKS_OPTIONS[] = {
+    {"number", 'n', "N", "so many tasks (default 1000000, with --single 100000)"},
+    {"single", 0, NULL, "every task is a job of its own"},
+    {"in-flight", 0, "K", "with --single: so many jobs at a time (default 256)"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct ei_cli_option BENCH_EXCHANGE_OPTIONS[] = {
+    {"size", 0, "SIZE", "about so many bytes are exchanged (default 1GB)"},
+    {NULL, 0, NULL, NULL},
+};
+
 /* The one list of commands. Help, and the check of what was typed, come from it. */
 const struct ei_command EI_COMMANDS[] = {
     {"up", "", "start a cluster on this machine", NULL, UP_OPTIONS, 0, ei_cmd_up},
@@ -41,6 +53,13 @@ const struct ei_command EI_COMMANDS[] = {
     {"job show", "ID", "show a job's stages with times and sizes", NULL, NULL, 1, ei_cmd_job_show},
     {"job cancel", "ID", "stop a job", NULL, NULL, 1, ei_cmd_job_cancel},
     {"table list", "", "list the tables of the catalogue", NULL, NULL, 0, ei_cmd_table_list},
+    {"bench tasks", "", "measure what a task costs that does nothing",
+     "Runs N empty tasks on the cluster, then single ones there and back. Shows tasks a second, the\n"
+     "time of a round trip and the CPU time a task of each kind of process.\n",
+     BENCH_TASKS_OPTIONS, 0, ei_cmd_bench_tasks},
+    {"bench exchange", "", "measure how fast stages exchange rows",
+     "Made-up rows are written by one half of a job, partitioned by hash, and read by the other.\n",
+     BENCH_EXCHANGE_OPTIONS, 0, ei_cmd_bench_exchange},
     {"version", "", "print the version", NULL, NULL, 0, ei_cmd_version},
     {"help", "[COMMAND]", "explain a command", NULL, NULL, 2, ei_cmd_help},
     {NULL, NULL, NULL, NULL, NULL, 0, NULL},

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "os/os.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,39 @@ int ei_cli_number(const struct ei_cli *c, const char *option, long least, long m
     }
     *out = n;
     return 0;
+}
+
+uint64_t ei_cli_size(const char *text) {
+    char *end = NULL;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || text[0] == '-')
+        return 0;
+    int shift = 0;
+    switch (toupper((unsigned char)*end)) {
+    case '\0':
+        return n;
+    case 'K':
+        shift = 10;
+        break;
+    case 'M':
+        shift = 20;
+        break;
+    case 'G':
+        shift = 30;
+        break;
+    case 'T':
+        shift = 40;
+        break;
+    default:
+        return 0;
+    }
+    end++;
+    if (*end == 'i' || *end == 'I')
+        end++;
+    if (*end == 'b' || *end == 'B')
+        end++;
+    return *end == '\0' && n < (1ULL << 20) << (40 - shift) ? n << shift : 0;
 }
 
 int ei_cli_fail(const struct ei_error *e) {

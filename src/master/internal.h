@@ -31,7 +31,11 @@
 #define EI_PEERS_MAX 2000         /* registered processes, lost ones included */
 #define EI_PEER_PROCESSES_MAX 256 /* executors that one worker may report */
 #define EI_WORKER_CORES_MAX 4096
-#define EI_JOB_IDS_RESERVED 100        /* job ids taken from the state at a time */
+#define EI_JOB_IDS_RESERVED 1000 /* job ids taken from the state at a time */
+#define EI_SUBMIT_JOBS_MAX 1000  /* of one request */
+#define EI_WAIT_MS_MAX 60000     /* of one request for the end of jobs */
+#define EI_BENCH_BYTES_MAX (1ll << 44)
+#define EI_BENCH_ROW_BYTES 40
 #define EI_ASSIGN_BYTES_MAX (4u << 20) /* a frame is sent when its tasks exceed this */
 
 #define EI_HEARTBEAT_MS 1000
@@ -63,7 +67,7 @@ struct ei_known_job {
 struct ei_peer_process {
     char *role, *name, *state;
     uint32_t pid;
-    uint64_t rss_bytes;
+    uint64_t rss_bytes, cpu_us;
 };
 
 /* A worker or gateway, known by role and name; stays when its process is lost. */
@@ -75,7 +79,7 @@ struct ei_peer {
     enum ei_peer_state state;
     int64_t heard_us, grace_until_us, lost_ms;
     struct ei_session *link; /* NULL without a connection */
-    uint64_t rss_bytes, disk_free_bytes, exchange_bytes;
+    uint64_t rss_bytes, cpu_us, disk_free_bytes, exchange_bytes;
     struct ei_peer_process *processes;
     size_t process_count;
     /* workers only */
@@ -98,6 +102,8 @@ struct ei_session {
 };
 
 /* ---- jobs (jobs.c, history.c) ---- */
+
+struct ei_wait; /* a request that waits for jobs to end */
 
 /* A task, and its output if it has one. */
 struct ei_task {
@@ -161,10 +167,32 @@ struct ei_job {
     int64_t submitted_ms, started_ms, ended_ms; /* Unix time, for people */
     int64_t submitted_us, started_us, ended_us;
     size_t history_bytes;
+    struct ei_wait **waits; /* requests that wait for its end */
+    size_t wait_count, wait_capacity;
     bool changed;       /* the submitter is to hear of a new state */
     bool progressed;    /* ... of progress */
     bool notify_queued; /* is in ei_master.notify */
     int64_t update_due_us;
+};
+
+struct ei_master;
+
+/* A request that waits for jobs to end (waits.c). */
+struct ei_waited {
+    uint64_t id;
+    enum ei_job_state state;
+    int64_t elapsed_us; /* once it has ended */
+};
+typedef void (*ei_wait_fn)(struct ei_master *m, struct ei_wait *w); /* answers the request */
+struct ei_wait {
+    struct ei_master *master;
+    struct ei_http_request *request;
+    ei_wait_fn answer;
+    int64_t due_us;
+    bool owner; /* submitted the jobs: they end when the client goes away */
+    size_t at;  /* in ei_master.waits */
+    uint32_t count, left;
+    struct ei_waited jobs[]; /* by rising id */
 };
 
 /* ---- the process ---- */
@@ -202,6 +230,9 @@ struct ei_master {
     size_t forgotten_count, forgotten_capacity;
     struct ei_job **ended; /* in this loop turn: their specs go after the frames have left */
     size_t ended_count, ended_capacity;
+    struct ei_wait **waits;
+    size_t wait_count, wait_capacity;
+    int64_t next_wait_us; /* not before this one of them is answered */
     int64_t started_ms, last_check_us, next_check_us, timer_due_us;
     bool stopping;
 };
@@ -217,6 +248,7 @@ void ei_master_want(struct ei_master *m, struct ei_peer *p); /* p has something 
 /* peers.c */
 extern const struct ei_conn_events ei_master_conn_events;
 struct ei_peer *ei_peer_by_node(const struct ei_master *m, uint64_t node);
+uint32_t ei_peers_cores(const struct ei_master *m); /* task slots of all live workers */
 void ei_peer_node_down(struct ei_master *m, struct ei_peer *p);
 void ei_peers_check(struct ei_master *m, int64_t now_us);
 void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t job);
@@ -233,6 +265,12 @@ uint32_t ei_spec_hash_partitions(const Eider__V1__JobSpec *spec, const Eider__V1
 
 /* jobs.c */
 struct ei_job *ei_job_find(const struct ei_master *m, uint64_t id);
+/* May so many more be submitted? 0, or -1 and *e. */
+int ei_jobs_have_room(const struct ei_master *m, uint32_t count, struct ei_error *e);
+/* A new job with an id, not started; NULL and *e. */
+struct ei_job *ei_job_submit(struct ei_master *m, const Eider__V1__JobSpec *spec,
+                             struct ei_session *submitter, struct ei_error *e);
+void ei_job_start(struct ei_master *m, const struct ei_job *job);
 void ei_job_changed_state(struct ei_master *m, const struct ei_sched_action *a);
 int ei_job_cancel(struct ei_master *m, uint64_t id, const char *reason, struct ei_error *e);
 void ei_job_release(struct ei_master *m, struct ei_job *job);
@@ -268,6 +306,14 @@ void ei_job_each_warning(const struct ei_job *job, void (*add)(void *, const cha
 void ei_stage_counts(const struct ei_master *m, const struct ei_job *job, uint32_t stage,
                      struct ei_sched_stage_counts *out);
 
+/* waits.c */
+struct ei_wait *ei_wait_create(struct ei_master *m, struct ei_http_request *r, uint32_t count,
+                               uint64_t wait_ms, ei_wait_fn answer);
+void ei_wait_add(struct ei_wait *w, struct ei_job *job);
+void ei_waits_job_ended(struct ei_master *m, struct ei_job *job);
+/* Answers what is due; returns when the next one is, INT64_MAX if none. */
+int64_t ei_waits_answer(struct ei_master *m, int64_t now_us);
+
 /* history.c */
 void ei_history_add(struct ei_master *m, struct ei_job *job);
 void ei_history_trim(struct ei_master *m);
@@ -289,6 +335,9 @@ void ei_rest_jobs(struct ei_http_request *r, void *data);
 void ei_rest_job(struct ei_http_request *r, void *data);
 void ei_rest_job_tasks(struct ei_http_request *r, void *data);
 void ei_rest_job_cancel(struct ei_http_request *r, void *data);
+void ei_rest_submit(struct ei_http_request *r, void *data);
+/* The parameter wait_ms of the request. */
+int ei_rest_wait_ms(struct ei_http_request *r, uint64_t *out, struct ei_error *e);
 void ei_rest_ui(struct ei_http_request *r, void *data);
 const char *ei_job_state_name(enum ei_job_state state);
 /* Why a job or stage does not run now, as a sentence; false if it does or has ended. */

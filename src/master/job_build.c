@@ -109,6 +109,7 @@ void ei_job_destroy(struct ei_job *job) {
     for (size_t i = 0; i < job->warning_count; i++)
         free(job->warnings[i]);
     eider__v1__job_spec__free_unpacked(job->spec, NULL);
+    free(job->waits);
     free(job->stages);
     free(job->workers);
     free(job->warnings);

@@ -39,7 +39,7 @@ static int next_id(struct ei_master *m, uint64_t *id, struct ei_error *e) {
     return 0;
 }
 
-static void start(struct ei_master *m, const struct ei_job *job) {
+void ei_job_start(struct ei_master *m, const struct ei_job *job) {
     struct ei_sched_stage *stages = ei_calloc(job->stage_count, sizeof *stages);
     for (uint32_t i = 0; i < job->stage_count; i++)
         stages[i] = (struct ei_sched_stage){
@@ -58,37 +58,43 @@ static void start(struct ei_master *m, const struct ei_job *job) {
     free(stages);
 }
 
-static int submit(struct ei_session *l, const Eider__V1__SubmitJob *msg, uint64_t *id,
-                  struct ei_error *e) {
-    struct ei_master *m = l->master;
-    if (ei_spec_check(msg->spec, e) != 0)
-        return -1;
-    if (m->unfinished >= EI_JOBS_UNFINISHED_MAX)
-        return ei_fail(e, EI_LIMIT, "%d jobs are waiting or running, the limit; try again later",
-                       EI_JOBS_UNFINISHED_MAX);
-    if (next_id(m, id, e) != 0)
-        return -1;
-    struct ei_job *job = ei_job_create(msg->spec);
-    job->id = *id;
-    job->bound = msg->bound_to_connection;
-    job->submitter = l;
+int ei_jobs_have_room(const struct ei_master *m, uint32_t count, struct ei_error *e) {
+    if (m->unfinished + count <= EI_JOBS_UNFINISHED_MAX)
+        return 0;
+    return ei_fail(e, EI_LIMIT, "%zu jobs are waiting or running, the limit is %d; try again later",
+                   m->unfinished, EI_JOBS_UNFINISHED_MAX);
+}
+
+struct ei_job *ei_job_submit(struct ei_master *m, const Eider__V1__JobSpec *spec,
+                             struct ei_session *submitter, struct ei_error *e) {
+    uint64_t id;
+    if (ei_spec_check(spec, e) != 0 || ei_jobs_have_room(m, 1, e) != 0 || next_id(m, &id, e) != 0)
+        return NULL;
+    struct ei_job *job = ei_job_create(spec);
+    job->id = id;
+    job->submitter = submitter;
     EI_GROW(m->jobs, m->job_count, m->job_capacity);
     m->jobs[m->job_count++] = job;
     m->unfinished++;
-    return 0;
+    return job;
 }
 
 void ei_on_submit(struct ei_session *l, const struct ei_message *msg) {
+    const Eider__V1__SubmitJob *order = (const Eider__V1__SubmitJob *)msg->body;
     Eider__V1__SubmitJobReply reply = EIDER__V1__SUBMIT_JOB_REPLY__INIT;
     Eider__V1__Error error;
     struct ei_error e = {0};
-    if (submit(l, (const Eider__V1__SubmitJob *)msg->body, &reply.job, &e) != 0) {
+    struct ei_job *job = ei_job_submit(l->master, order->spec, l, &e);
+    if (job != NULL) {
+        job->bound = order->bound_to_connection;
+        reply.job = job->id;
+    } else {
         ei_error_to_wire(&e, &error);
         reply.error = &error;
     }
     ei_conn_reply(l->conn, msg->request, &reply.base);
-    if (reply.error == NULL)
-        start(l->master, ei_job_find(l->master, reply.job));
+    if (job != NULL)
+        ei_job_start(l->master, job);
 }
 
 /* ---- the end ---- */
@@ -175,8 +181,10 @@ void ei_job_changed_state(struct ei_master *m, const struct ei_sched_action *a) 
         job->started_us = ei_now_us();
         job->started_ms = ei_unix_ms();
     }
-    if (ei_job_finished(job))
+    if (ei_job_finished(job)) {
         finish(m, job, a);
+        ei_waits_job_ended(m, job);
+    }
     ei_job_notify(m, job, true);
 }
 

@@ -180,7 +180,7 @@ static int start(struct ei_master *m, const struct options *o, struct ei_error *
     m->root.master = m;
     m->started_ms = ei_unix_ms();
     m->last_check_us = ei_now_us();
-    m->next_check_us = INT64_MAX;
+    m->next_check_us = m->next_wait_us = INT64_MAX;
     m->timer_due_us = -1;
     if (load_tls(m, o, e) != 0 || open_state(m, o, e) != 0 ||
         ei_http_server_create(&m->http, ei_master_routes, ei_master_route_count, m, o->tokens, e) !=
@@ -216,6 +216,9 @@ static void release(struct ei_master *m) {
     free(m->ended);
     free(m->to_release);
     free(m->pending);
+    for (size_t i = 0; i < m->wait_count; i++)
+        free(m->waits[i]);
+    free(m->waits);
     free(m->name);
 }
 

@@ -24,6 +24,13 @@ struct ei_peer *ei_peer_by_node(const struct ei_master *m, uint64_t node) {
     return ei_map_get_u64(&m->nodes, node);
 }
 
+uint32_t ei_peers_cores(const struct ei_master *m) {
+    uint32_t cores = 0;
+    for (size_t i = 0; i < m->nodes.count; i++)
+        cores += ((const struct ei_peer *)m->nodes.entries[i].value)->cores;
+    return cores;
+}
+
 /* ---- what a peer runs and knows ---- */
 
 static bool same_attempt(const struct ei_attempt *a, const struct ei_attempt *b) {
@@ -355,6 +362,7 @@ void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg) {
     if (p == NULL)
         return;
     p->rss_bytes = h->rss_bytes;
+    p->cpu_us = h->cpu_us;
     p->disk_free_bytes = h->disk_free_bytes;
     p->exchange_bytes = h->exchange_bytes;
     clear_processes(p);
@@ -369,6 +377,7 @@ void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg) {
             .state = cut(from->state, "up"),
             .pid = from->pid,
             .rss_bytes = from->rss_bytes,
+            .cpu_us = from->cpu_us,
         };
     }
 }

@@ -320,6 +320,7 @@ void ei_master_turn(struct ei_master *m) {
     int64_t now_us = ei_now_us();
     ei_master_flush(m);
     int64_t due_us = ei_updates_send(m, now_us);
+    due_us = EI_MIN(due_us, ei_waits_answer(m, now_us));
     free_specs(m);
     ei_history_trim(m);
     ei_master_flush(m); /* what the trimming released */

@@ -21,8 +21,13 @@ const struct ei_http_route ei_master_routes[] = {
     {"GET", "/v1/jobs", EI_ACCESS_READ, 0, ei_rest_jobs,
      "Jobs, newest first. ?limit=N (default 100), "
      "?state=waiting|running|succeeded|failed|cancelled"},
+    {"POST", "/v1/jobs", EI_ACCESS_SUBMIT, 4096, ei_rest_submit,
+     "Submits jobs: {\"kind\":\"bench\",\"tasks\":N}, \"jobs\":N for several. ?wait_ms=N: answers "
+     "when "
+     "all have ended; they are cancelled if the client goes away."},
     {"GET", "/v1/jobs/:id", EI_ACCESS_READ, 0, ei_rest_job,
-     "One job: its SQL, plan, stages with figures, warnings, error, why it waits."},
+     "One job: its SQL, plan, stages with figures, warnings, error, why it waits. ?wait_ms=N: "
+     "answers when it has ended."},
     {"GET", "/v1/jobs/:id/tasks", EI_ACCESS_READ, 0, ei_rest_job_tasks,
      "Tasks of one stage of a job. ?stage=N (default 0), ?limit=N (default 1000)"},
     {"POST", "/v1/jobs/:id/cancel", EI_ACCESS_SUBMIT, 1024, ei_rest_job_cancel,
@@ -79,6 +84,7 @@ static void status_master(const struct ei_master *m, struct ei_json *j) {
     ei_json_int(j, "ui", ei_server_port(m->ui_server));
     ei_json_close(j, '}');
     ei_json_uint(j, "rss_bytes", ei_rss_bytes(0));
+    ei_json_uint(j, "cpu_us", ei_process_cpu_us(0));
     ei_json_int(j, "started_ms", m->started_ms);
     ei_json_close(j, '}');
 }
@@ -100,6 +106,7 @@ static void status_executors(const struct ei_peer *p, struct ei_json *j) {
         ei_json_close(j, '}');
         ei_json_text(j, "worker", p->name);
         ei_json_uint(j, "rss_bytes", x->rss_bytes);
+        ei_json_uint(j, "cpu_us", x->cpu_us);
         ei_json_close(j, '}');
     }
 }
@@ -118,6 +125,7 @@ static void status_peer(const struct ei_peer *p, struct ei_json *j) {
     ei_json_close(j, '}');
     ei_json_text(j, "address", p->address);
     ei_json_uint(j, "rss_bytes", p->rss_bytes);
+    ei_json_uint(j, "cpu_us", p->cpu_us);
     if (p->state == EI_PEER_LOST)
         ei_json_int(j, "lost_ms", p->lost_ms);
     if (p->role == EI_ROLE_WORKER) {

@@ -277,12 +277,23 @@ static void respond_job(struct ei_http_request *r, const struct ei_master *m,
     ei_rest_json(r, &j);
 }
 
+int ei_rest_wait_ms(struct ei_http_request *r, uint64_t *out, struct ei_error *e) {
+    return query_number(r, "wait_ms", 0, EI_WAIT_MS_MAX, out, e);
+}
+
+static void answer_wait(struct ei_master *m, struct ei_wait *w) {
+    respond_job(w->request, m, ei_job_find(m, w->jobs[0].id));
+}
+
 void ei_rest_job(struct ei_http_request *r, void *data) {
-    const struct ei_master *m = data;
+    struct ei_master *m = data;
     struct ei_error e = {0};
-    const struct ei_job *job = find(r, m, &e);
-    if (job == NULL)
+    uint64_t wait_ms = 0;
+    struct ei_job *job = find(r, m, &e);
+    if (job == NULL || ei_rest_wait_ms(r, &wait_ms, &e) != 0)
         ei_http_respond_error(r, &e);
+    else if (wait_ms > 0 && !ei_job_finished(job))
+        ei_wait_add(ei_wait_create(m, r, 1, wait_ms, answer_wait), job);
     else
         respond_job(r, m, job);
 }

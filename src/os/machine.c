@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char host_id[128];
@@ -133,4 +134,19 @@ uint64_t ei_process_start_ticks(pid_t pid) {
     }
     ei_buf_release(&text);
     return start;
+}
+
+uint64_t ei_process_cpu_us(pid_t pid) {
+    struct rusage own;
+    struct ei_buf text = {0};
+    unsigned long long user = 0, system = 0;
+    if (pid == 0 && getrusage(RUSAGE_SELF, &own) == 0)
+        return (uint64_t)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000u +
+               (uint64_t)(own.ru_utime.tv_usec + own.ru_stime.tv_usec);
+    const char *p = read_proc(pid, "stat", &text) == 0 ? strrchr(text.data, ')') : NULL;
+    if (p == NULL || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
+                            &system) != 2)
+        user = system = 0;
+    ei_buf_release(&text);
+    return (user + system) * 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 }

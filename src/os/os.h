@@ -40,6 +40,8 @@ const char *ei_host_id(void);
 int ei_cpu_count(void);
 uint64_t ei_memory_total_bytes(void); /* the smaller of RAM and the cgroup's limit */
 uint64_t ei_rss_bytes(pid_t pid);     /* 0 if unknown; pid 0 = self */
+/* CPU time that a process has used; of another one in steps of 10 ms. 0 if unknown; pid 0 = self. */
+uint64_t ei_process_cpu_us(pid_t pid);
 /* Gives free heap and the code pages of this program and its libraries back; those that are used
  * again are mapped again. For a process that has started, or was busy, and now waits. */
 void ei_drop_idle_memory(void);

@@ -71,6 +71,7 @@ static void heartbeat(uv_timer_t *timer) {
     char name[300];
     x->oom_kills = ei_worker_oom_kills();
     m.rss_bytes = ei_rss_bytes(0);
+    m.cpu_us = ei_process_cpu_us(0);
     m.disk_free_bytes = free_bytes > 0 ? (uint64_t)free_bytes : 0;
     m.exchange_bytes = w->exchange_bytes;
     if (x->pid > 0) {
@@ -80,6 +81,7 @@ static void heartbeat(uv_timer_t *timer) {
         info.pid = (uint32_t)x->pid;
         info.state = (char *)(uintptr_t)ei_worker_executor_state_name(w);
         info.rss_bytes = ei_rss_bytes(x->pid);
+        info.cpu_us = ei_process_cpu_us(x->pid);
         m.processes = infos;
         m.n_processes = 1;
     }
