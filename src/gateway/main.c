@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* The one list of routes. */
@@ -17,6 +18,10 @@ static const struct ei_http_route ROUTES[] = {
     {"POST", "/v1/explain", EI_ACCESS_SUBMIT, EI_SQL_MAX_BYTES, ei_query_on_explain,
      "show how a query is split into stages"},
 };
+
+/* DuckDB computes some constants while it binds, and no memory_limit of DuckDB's bounds one value:
+ * this bound of the process does, and the query ends with a sentence. */
+#define MEMORY_BOUND_BYTES (768u << 20)
 
 /* Nobody calls a gateway over RPC. */
 static void on_stranger(struct ei_conn *c, void *data) {
@@ -167,6 +172,8 @@ int ei_gateway_main(int argc, char **argv) {
                     stderr);
         return 2;
     }
+    struct rlimit bound = {MEMORY_BOUND_BYTES, MEMORY_BOUND_BYTES};
+    (void)setrlimit(RLIMIT_DATA, &bound);
     uv_loop_t loop;
     (void)uv_loop_init(&loop);
     g.loop = &loop;
