@@ -183,8 +183,9 @@ struct ei_sc_stage {
     uint32_t rounds, rounds_idle, retries;
     bool complete; /* was told so by STAGE_DONE and had no loss that counts since */
     bool wanted;   /* scratch of ei_sc_job_settle */
-    bool queued;   /* stands in its job's lane */
-    bool held;     /* ready, but each task it could start waits for something of its own */
+    bool has_readers;
+    bool queued; /* stands in its job's lane */
+    bool held;   /* ready, but each task it could start waits for something of its own */
     uint32_t held_at;
     struct ei_sc_stage *next_ready;
     uint64_t loss_seq; /* s->seq when an output was last lost */
@@ -370,6 +371,7 @@ void ei_sc_task_push(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, 
 uint32_t ei_sc_task_pop(struct ei_sc_stage *st);
 void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run);
 bool ei_sc_output_counts(const struct ei_sched *s, uint32_t slot, struct ei_sc_ref ref);
+void ei_sc_task_shelve(struct ei_sc_stage *st, uint32_t task);
 void ei_sc_output_drop(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task);
 
 uint32_t ei_sc_find_node(const struct ei_sched *s, const struct ei_sc_shape *shape, uint32_t avoid);

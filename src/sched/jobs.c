@@ -89,6 +89,8 @@ void ei_sc_on_submit(struct ei_sched *s, const struct ei_sched_event *e) {
         stage_init(s, j, i, &e->u.submit.stages[i], j->inputs + inputs);
         inputs += e->u.submit.stages[i].input_count;
     }
+    for (uint32_t i = 0; i < inputs; i++)
+        j->stages[j->inputs[i]].has_readers = true;
     (void)ei_map_put_u64(&s->jobs, id, j);
     ei_sc_job_gate(s, j, e);
 }
@@ -228,6 +230,16 @@ static void recompute_dropped(struct ei_sched *s, struct ei_sc_stage *st) {
     }
 }
 
+/* The reverse: what was lost was to be made again, and its readers finished without it. */
+static void shelve(struct ei_sched *s, struct ei_sc_stage *st) {
+    ei_sc_stage_kill(s, st);
+    while (st->back_head != EI_SC_NONE) {
+        uint32_t task = ei_sc_task_pop(st);
+        st->waiting--;
+        ei_sc_task_shelve(st, task);
+    }
+}
+
 /* From the last stage to the first: an output is wanted by the client, or by a stage that still has
  * tasks to finish - which may be so only because its own output was lost and is wanted. */
 static void recompute_wanted(struct ei_sched *s, struct ei_sc_job *j) {
@@ -238,6 +250,8 @@ static void recompute_wanted(struct ei_sched *s, struct ei_sc_job *j) {
         struct ei_sc_stage *st = &j->stages[i];
         if (st->wanted && st->dropped > 0)
             recompute_dropped(s, st);
+        else if (!st->wanted && st->has_readers && ei_sc_stage_pending(st) > 0)
+            shelve(s, st);
         if (ei_sc_stage_pending(st) == 0)
             continue;
         for (uint32_t k = 0; k < st->input_count; k++)

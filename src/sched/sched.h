@@ -49,9 +49,10 @@ struct ei_attempt {
 /* ---- events ---- */
 #define EI_SCHED_EVENTS(X)                                                                         \
     X(NODE_UP)                                                                                     \
-    X(NODE_DOWN) X(JOB_SUBMIT) X(JOB_CANCEL) X(JOB_RELEASE) X(TASK_RUNNING) X(TASK_DONE)           \
-        X(TASK_FAILED) X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN) \
-            X(NODE_RESUME)
+    X(NODE_DOWN)                                                                                   \
+    X(JOB_SUBMIT)                                                                                  \
+    X(JOB_CANCEL) X(JOB_RELEASE) X(TASK_RUNNING) X(TASK_DONE) X(TASK_FAILED) X(INPUT_LOST) X(TICK) \
+        X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN) X(NODE_RESUME)
 enum ei_sched_event_type {
 #define X(name) EI_SCHED_##name,
     EI_SCHED_EVENTS(X)

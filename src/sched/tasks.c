@@ -191,6 +191,15 @@ void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
         ei_sc_job_touch(s, st->job);
 }
 
+/* Its output is gone, and it is not to be started. */
+void ei_sc_task_shelve(struct ei_sc_stage *st, uint32_t task) {
+    struct ei_sc_task *t = &st->task[task];
+    t->state = EI_SC_DROPPED;
+    t->next = st->dropped_head;
+    st->dropped_head = task;
+    st->dropped++;
+}
+
 /* The output is gone or wrong. Whether it is made again is decided when the event has been read
  * to its end: ei_sc_job_settle. */
 void ei_sc_output_drop(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task) {
@@ -199,11 +208,8 @@ void ei_sc_output_drop(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task
     ei_sc_emit(s, EI_SCHED_ACT_OUTPUT_DROP, attempt_of(st, task, t->attempt), s->nodes[t->at].id);
     st->lost_task = task;
     st->lost_attempt = t->attempt;
-    t->state = EI_SC_DROPPED;
-    t->next = st->dropped_head;
-    st->dropped_head = task;
+    ei_sc_task_shelve(st, task);
     st->done--;
-    st->dropped++;
     st->loss_seq = ++s->seq;
     ei_sc_job_touch(s, st->job);
 }

@@ -19,11 +19,40 @@ static struct sim_stage *stage_of(struct sim *w, const struct ei_attempt *id) {
 
 /* ---- the books ---- */
 
+static struct sim_limit *limit_of(struct sim_limit *list, const char *name) {
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    }
+    return NULL;
+}
+
+static void charge(struct sim *w, struct sim_job *j, int64_t cores) {
+    struct sim_limit *q = limit_of(w->queues, j->queue), *u = limit_of(w->users, j->user);
+    j->used_cores += (uint64_t)cores;
+    q->cores += (uint64_t)cores;
+    u->cores += (uint64_t)cores;
+    if (cores < 0)
+        return;
+    if ((j->max_cores != 0 && j->used_cores > j->max_cores) ||
+        (q->max_cores != 0 && q->cores > q->max_cores) ||
+        (u->max_cores != 0 && u->cores > u->max_cores))
+        sim_broken(w, "job %" PRIu64 " of %s in %s is over a limit of cores", j->id, j->user,
+                   j->queue);
+}
+
+static void count_running(struct sim *w, struct sim_job *j, bool more) {
+    struct sim_limit *q = limit_of(w->queues, j->queue), *u = limit_of(w->users, j->user);
+    q->running += more ? 1 : UINT32_MAX;
+    u->running += more ? 1 : UINT32_MAX;
+}
+
 static void attempt_over(struct sim *w, const struct ei_attempt *id, enum ledger state) {
     struct sim_attempt *a = sim_attempt(w, id);
     struct sim_stage *st = stage_of(w, id);
     if (a->state == LEDGER_LIVE) {
         st->task[id->task].live--;
+        charge(w, job_of(w, id->job), -(int64_t)st->cores);
         struct sim_worker *k = &w->workers[a->worker];
         if (k->node == a->node) {
             k->ledger_cores -= st->cores;
@@ -64,6 +93,24 @@ static void rule_inputs(struct sim *w, const struct ei_attempt *id) {
     }
 }
 
+/* An output that was there before is made again only if somebody needs it. */
+static void rule_needed(struct sim *w, const struct ei_attempt *id) {
+    const struct sim_job *j = job_of(w, id->job);
+    if (stage_of(w, id)->task[id->task].drops == 0 || id->stage + 1 == j->stage_count)
+        return;
+    for (uint32_t s = id->stage + 1; s < j->stage_count; s++) {
+        const struct sim_stage *st = &j->stages[s];
+        bool reads = false;
+        for (uint32_t i = 0; i < st->input_count; i++)
+            reads = reads || st->inputs[i] == id->stage;
+        for (uint32_t t = 0; reads && t < st->tasks; t++) {
+            if (!ei_sched_output(w->sched, j->id, s, t, NULL, NULL))
+                return;
+        }
+    }
+    sim_broken(w, ID_FMT " makes an output again that nobody needs", ID_ARGS(*id));
+}
+
 static void on_launch(struct sim *w, const struct ei_sched_action *x) {
     struct sim_job *j = job_of(w, x->id.job);
     struct sim_worker *k = ei_map_get_u64(&w->nodes, x->node);
@@ -81,7 +128,17 @@ static void on_launch(struct sim *w, const struct ei_sched_action *x) {
         sim_broken(w, ID_FMT ": the attempt before it was %u", ID_ARGS(x->id), t->count);
     if (t->live > 1 || (t->live == 1 && x->id.attempt < 2))
         sim_broken(w, ID_FMT ": two attempts run already", ID_ARGS(x->id));
+    if (k->draining)
+        sim_broken(w, ID_FMT " was launched on %s, which is cordoned", ID_ARGS(x->id), k->name);
+    if (w->now < j->not_before)
+        sim_broken(w, "job %" PRIu64 " started before its time", j->id);
+    if (j->after != 0 && job_of(w, j->after)->state <= EI_JOB_RUNNING &&
+        !job_of(w, j->after)->ended_once)
+        sim_broken(w, "job %" PRIu64 " started before job %" PRIu64 " ended", j->id, j->after);
     rule_inputs(w, &x->id);
+    rule_needed(w, &x->id);
+    w->doubled += t->live;
+    charge(w, j, st->cores);
     EI_GROW(t->attempts, t->count, t->capacity);
     t->attempts[t->count++] =
         (struct sim_attempt){.state = LEDGER_LIVE, .worker = k->index, .node = x->node};
@@ -111,7 +168,7 @@ static void on_kill(struct sim *w, const struct ei_sched_action *x) {
 
 static void on_drop(struct sim *w, const struct ei_sched_action *x) {
     struct sim_attempt *a = sim_attempt(w, &x->id);
-    if (a != NULL && a->state == LEDGER_LIVE)
+    if (a != NULL && a->state == LEDGER_LIVE && a->node == x->node)
         sim_broken(w, ID_FMT ": the output of a live attempt was dropped", ID_ARGS(x->id));
     if (a != NULL && a->state == LEDGER_DONE && a->node == x->node) {
         a->state = LEDGER_DROPPED;
@@ -123,6 +180,12 @@ static void on_drop(struct sim *w, const struct ei_sched_action *x) {
 
 static void rule_failed(struct sim *w, const struct ei_sched_action *x) {
     struct sim_attempt *a = sim_attempt(w, &x->id);
+    const struct sim_job *refused = job_of(w, x->id.job);
+    if (x->code == EI_LIMIT && limit_of(w->users, refused->user)->max_waiting != 0)
+        return;
+    if (x->code == EI_NOT_FOUND && refused->after != 0 &&
+        (job_of(w, refused->after)->forgotten || !job_of(w, refused->after)->submitted))
+        return;
     if (a == NULL) {
         sim_broken(w, "job %" PRIu64 " failed and nobody is to blame", x->id.job);
         return;
@@ -143,9 +206,23 @@ static void on_state(struct sim *w, const struct ei_sched_action *x) {
     bool again = j->state == EI_JOB_SUCCEEDED && x->state == EI_JOB_RUNNING;
     if (x->state <= j->state && !again)
         sim_broken(w, "job %" PRIu64 " went from state %d to %d", j->id, j->state, x->state);
-    if (x->state == EI_JOB_CANCELLED && !j->cancelled)
+    bool timeout = x->code == EI_TIMEOUT && j->time_limit != 0;
+    bool others = j->after != 0 && job_of(w, j->after)->state > EI_JOB_RUNNING;
+    if (x->state == EI_JOB_CANCELLED && !j->cancelled && !timeout && !others)
         sim_broken(w, "job %" PRIu64 " was cancelled by nobody", j->id);
+    if (j->state == EI_JOB_RUNNING)
+        count_running(w, j, false);
+    if (x->state == EI_JOB_RUNNING)
+        count_running(w, j, true);
+    struct sim_limit *q = limit_of(w->queues, j->queue), *u = limit_of(w->users, j->user);
+    if (x->state == EI_JOB_RUNNING && !again &&
+        ((q->max_running != 0 && q->running > q->max_running + q->again) ||
+         (u->max_running != 0 && u->running > u->max_running + u->again)))
+        sim_broken(w, "job %" PRIu64 " is one too many to run", j->id);
+    q->again += again;
+    u->again += again;
     j->state = x->state;
+    j->ended_once = j->ended_once || x->state > EI_JOB_RUNNING;
     if (x->state == EI_JOB_FAILED)
         rule_failed(w, x);
     if (x->state == EI_JOB_SUCCEEDED)
@@ -254,6 +331,7 @@ static void node_down(struct sim *w, struct sim_worker *k) {
     uint64_t node = k->node;
     node_lost(w, node);
     k->node = 0;
+    k->draining = false; /* a new incarnation is not cordoned */
     k->ledger_cores = 0;
     k->ledger_memory = 0;
     struct ei_sched_event e = {.type = EI_SCHED_NODE_DOWN, .node = node};
@@ -326,6 +404,15 @@ static void on_input_lost(struct sim *w, const struct sim_event *m) {
         .u.input_lost = {m->id, m->producer, m->lost, m->lost_count},
     };
     master_step(w, &e);
+    for (size_t i = 0; i < w->actions.count; i++) {
+        const struct ei_sched_action *x = &w->actions.items[i];
+        bool named = x->type != EI_SCHED_ACT_OUTPUT_DROP;
+        for (uint32_t k = 0; k < m->lost_count; k++)
+            named = named || (x->id.job == m->id.job && x->id.stage == m->producer &&
+                              x->id.task == m->lost[k].task && x->id.attempt == m->lost[k].attempt);
+        if (!named)
+            sim_broken(w, ID_FMT " was dropped and nobody missed it", ID_ARGS(x->id));
+    }
 }
 
 static void submit(struct sim *w, struct sim_job *j) {
@@ -336,15 +423,58 @@ static void submit(struct sim *w, struct sim_job *j) {
                                            .input_count = j->stages[i].input_count,
                                            .cores = j->stages[i].cores,
                                            .memory_bytes = j->stages[i].memory};
-    j->submitted = true;
+    struct ei_sched_dependency after = {j->after, j->after_how};
     struct ei_sched_event e = {.type = EI_SCHED_JOB_SUBMIT,
                                .u.submit = {.job = j->id,
                                             .stages = specs,
                                             .stage_count = j->stage_count,
                                             .priority = j->priority,
-                                            .user = j->user}};
+                                            .user = j->user,
+                                            .queue = j->queue,
+                                            .limits = {.cores = j->max_cores},
+                                            .not_before_us = j->not_before,
+                                            .time_limit_us = j->time_limit,
+                                            .after = &after,
+                                            .after_count = j->after != 0}};
+    j->submitted = true;
     master_step(w, &e);
     free(specs);
+}
+
+void master_limits(struct sim *w) {
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct sim_limit *q = &w->queues[i], *u = &w->users[i];
+        struct ei_sched_event e = {
+            .type = EI_SCHED_QUEUE_SET,
+            .u.queue = {.name = q->name,
+                        .weight = i + 1,
+                        .min_cores = i == 2 ? 8 : 0,
+                        .fifo = w->seed % 3 == i,
+                        .limits = {.cores = q->max_cores, .running_jobs = q->max_running}}};
+        master_step(w, &e);
+        struct ei_sched_limits limits = {
+            .cores = u->max_cores, .running_jobs = u->max_running, .waiting_jobs = u->max_waiting};
+        e = (struct ei_sched_event){.type = EI_SCHED_USER_SET,
+                                    .u.user = {.name = u->name, .weight = 1, .limits = limits}};
+        master_step(w, &e);
+    }
+}
+
+/* An operator cordons, drains and resumes; in the calm all nodes are resumed. */
+static void operate(struct sim *w) {
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        struct sim_worker *k = &w->workers[i];
+        bool resume = k->draining && (w->calm || sim_chance(w, 50));
+        if (k->node == 0 || (!resume && (w->calm || k->draining || !sim_chance(w, 10))))
+            continue;
+        struct ei_sched_event e = {.type = resume              ? EI_SCHED_NODE_RESUME
+                                           : sim_chance(w, 50) ? EI_SCHED_NODE_CORDON
+                                                               : EI_SCHED_NODE_DRAIN,
+                                   .node = k->node};
+        e.u.drain.deadline_us = sim_chance(w, 50) ? w->now + 5 * SECOND : 0;
+        k->draining = !resume;
+        master_step(w, &e);
+    }
 }
 
 static void order(struct sim *w, enum ei_sched_event_type type, uint64_t job) {
@@ -396,6 +526,9 @@ void master_handle(struct sim *w, struct sim_event *m) {
         j->released = true;
         order(w, EI_SCHED_JOB_RELEASE, j->id);
         break;
+    case SIM_OPERATE:
+        operate(w);
+        break;
     case SIM_CLIENT:
         on_client(w, m);
         break;
@@ -446,6 +579,8 @@ static void rule_no_leak(struct sim *w, const struct sim_job *j) {
 void master_final(struct sim *w) {
     for (uint32_t i = 0; i < w->job_count; i++) {
         const struct sim_job *j = &w->jobs[i];
+        if (j->used_cores != 0)
+            sim_broken(w, "job %" PRIu64 " holds cores in the books", j->id);
         if (!j->forgotten)
             sim_broken(w, "job %" PRIu64 " did not end: state %d", j->id, j->state);
         else if (j->state == EI_JOB_SUCCEEDED && !j->read && !j->released && !j->cancelled)

@@ -194,6 +194,9 @@ static void on_finish(struct sim *w, struct sim_worker *k, struct sim_event *e) 
     }
     a->file = true;
     a->corrupt = !w->calm && sim_chance(w, w->corrupt_percent);
+    if (w->jobs[e->id.job - 1].cursed &&
+        e->id.stage == 0) /* by a broken disk, or a fault of ours */
+        a->corrupt = true;
     tell_master(w, k, (struct sim_event){.type = SIM_DONE, .id = e->id});
 }
 
@@ -338,10 +341,25 @@ static void lose_files(struct sim *w, struct sim_worker *k) {
     }
 }
 
+/* Speaks of an attempt that another worker runs, or ran. */
+static void lie(struct sim *w, struct sim_worker *k) {
+    static const enum sim_type types[] = {SIM_RUNNING, SIM_DONE, SIM_FAILED, SIM_LOST_INPUT};
+    const struct sim_job *j = &w->jobs[sim_between(w, 0, w->job_count - 1)];
+    struct ei_attempt id = {j->id, (uint32_t)sim_between(w, 0, j->stage_count - 1), 0, 0};
+    id.task = (uint32_t)sim_between(w, 0, j->stages[id.stage].tasks - 1);
+    id.attempt = j->stages[id.stage].task[id.task].count;
+    struct sim_attempt *a = sim_attempt(w, &id);
+    if (!k->up || k->session == 0 || a == NULL || a->worker == k->index)
+        return;
+    struct sim_event e = {
+        .type = types[sim_between(w, 0, 3)], .id = id, .code = EI_INVALID, .producer = 0};
+    tell_master(w, k, e);
+}
+
 void worker_fault(struct sim *w) {
     struct sim_worker *k = &w->workers[sim_between(w, 0, w->worker_count - 1)];
     int64_t until = w->now + sim_between(w, 100 * MS, 10 * SECOND);
-    switch (sim_between(w, 0, 9)) {
+    switch (sim_between(w, 0, 10)) {
     case 0:
     case 1:
         crash(w, k);
@@ -360,6 +378,9 @@ void worker_fault(struct sim *w) {
         break;
     case 6:
         k->slow_until = until;
+        break;
+    case 9:
+        lie(w, k);
         break;
     case 7:
         executor_crash(w, k);

@@ -96,7 +96,17 @@ static void make_job(struct sim *w, uint32_t index, uint32_t max_cores) {
     j->stages = ei_calloc(j->stage_count, sizeof *j->stages);
     j->priority = sim_chance(w, 80) ? 0 : (int32_t)sim_between(w, -2, 2);
     j->user = users[sim_between(w, 0, 2)];
+    j->queue = w->queues[sim_between(w, 0, 2)].name;
     j->poisoned = sim_chance(w, 4);
+    j->cursed = sim_chance(w, 2);
+    if (sim_chance(w, 10))
+        j->max_cores = (uint32_t)sim_between(w, max_cores, 2 * max_cores);
+    if (sim_chance(w, 5))
+        j->time_limit = sim_between(w, SECOND, 60 * SECOND);
+    if (index > 0 && sim_chance(w, 10)) {
+        j->after = (uint64_t)sim_between(w, 1, index);
+        j->after_how = (enum ei_sched_after)sim_between(w, 0, 2);
+    }
     for (uint32_t i = 0; i < j->stage_count; i++)
         make_stage(w, j, i, max_cores);
     if (sim_chance(w, 2)) {
@@ -104,6 +114,8 @@ static void make_job(struct sim *w, uint32_t index, uint32_t max_cores) {
         j->stages[0].cores = 1000;
     }
     int64_t at = sim_between(w, 0, w->calm_at * 9 / 10);
+    if (sim_chance(w, 10))
+        j->not_before = at + sim_between(w, 0, 30 * SECOND);
     struct ei_attempt id = {.job = j->id};
     sim_push(w, (struct sim_event){.at = at, .type = SIM_SUBMIT, .id = id});
     if (sim_chance(w, 8))
@@ -131,6 +143,27 @@ static void make_weather(struct sim *w) {
         sim_chance(w, 50) ? sim_between(w, 50 * MS, SECOND) : sim_between(w, SECOND, 20 * SECOND);
 }
 
+/* Limits are never below what one task may claim, or nothing could ever start. */
+static void make_limits(struct sim *w) {
+    static const char *const queues[] = {"default", "batch", "small"};
+    static const char *const users[] = {"ann", "ben", "eve"};
+    for (int i = 0; i < 3; i++) {
+        w->queues[i].name = queues[i];
+        w->users[i].name = users[i];
+        if (sim_chance(w, 30))
+            w->queues[i].max_cores = (uint32_t)sim_between(w, 8, 40);
+        if (sim_chance(w, 20))
+            w->queues[i].max_running = (uint32_t)sim_between(w, 1, 8);
+        if (sim_chance(w, 20))
+            w->users[i].max_cores = (uint32_t)sim_between(w, 8, 40);
+        if (sim_chance(w, 20))
+            w->users[i].max_running = (uint32_t)sim_between(w, 1, 8);
+        if (sim_chance(w, 10))
+            w->users[i].max_waiting = (uint32_t)sim_between(w, 1, 20);
+    }
+    master_limits(w);
+}
+
 static void make_workers(struct sim *w, uint32_t nodes) {
     uint32_t count = nodes;
     if (count == 0)
@@ -149,7 +182,7 @@ static void make_workers(struct sim *w, uint32_t nodes) {
 }
 
 void sim_init(struct sim *w, uint64_t seed, uint32_t nodes, bool verbose) {
-    *w = (struct sim){.rng = {seed * 7919 + 1}, .seed = seed, .verbose = verbose};
+    *w = (struct sim){.rng = {seed * 7919 + 1}, .seed = seed, .verbose = verbose, .check_every = 1};
     ei_sched_config_default(&w->config);
     if (sim_chance(w, 30))
         w->config.node_exclude_us = 5 * UINT64_C(1000000);
@@ -158,6 +191,7 @@ void sim_init(struct sim *w, uint64_t seed, uint32_t nodes, bool verbose) {
     (void)ei_sched_create(&w->sched, &w->config);
     make_weather(w);
     make_workers(w, nodes);
+    make_limits(w);
     w->job_count = (uint32_t)sim_between(w, 1, sim_chance(w, 20) ? 200 : 40);
     w->jobs = ei_calloc(w->job_count, sizeof *w->jobs);
     for (uint32_t i = 0; i < w->job_count; i++)
@@ -165,6 +199,8 @@ void sim_init(struct sim *w, uint64_t seed, uint32_t nodes, bool verbose) {
     w->check_every = 1 + (uint64_t)w->worker_count * w->job_count / 400;
     if (w->faults)
         sim_push(w, (struct sim_event){.at = w->fault_every, .type = SIM_FAULT});
+    for (int64_t at = 0; at < w->calm_at; at += sim_between(w, SECOND, 60 * SECOND))
+        sim_push(w, (struct sim_event){.at = at, .type = SIM_OPERATE});
     sim_push(w, (struct sim_event){.at = w->calm_at, .type = SIM_CALM});
 }
 
@@ -198,6 +234,7 @@ void sim_release(struct sim *w) {
 static void calm(struct sim *w) {
     w->calm = true;
     worker_calm(w);
+    sim_push(w, (struct sim_event){.at = w->now, .type = SIM_OPERATE});
     for (uint32_t i = 0; i < w->job_count; i++) {
         if (w->jobs[i].impossible)
             sim_push(w, (struct sim_event){.at = w->now + SECOND,

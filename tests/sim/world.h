@@ -50,9 +50,21 @@ struct sim_job {
     struct sim_stage *stages;
     uint32_t stage_count;
     enum ei_job_state state;
-    bool submitted, cancelled, released, impossible, read, forgotten, poisoned;
+    bool submitted, cancelled, released, impossible, read, ended_once, cursed, forgotten, poisoned;
     int32_t priority;
-    const char *user;
+    const char *user, *queue;
+    uint32_t max_cores;
+    uint64_t used_cores; /* the ledger's */
+    int64_t not_before, time_limit, started;
+    uint64_t after; /* job id, 0 = none */
+    enum ei_sched_after after_how;
+};
+
+struct sim_limit { /* of a queue or a user, and what the ledger says */
+    const char *name;
+    uint32_t max_cores, max_running, max_waiting;
+    uint64_t cores;
+    uint32_t running, again; /* again: went on after their end, over the limit */
 };
 
 struct sim_exec { /* on a worker */
@@ -92,6 +104,7 @@ enum sim_type {
     SIM_HEALED,
     SIM_CALM,
     SIM_TICK,
+    SIM_OPERATE,
     SIM_REGISTER, /* worker -> master */
     SIM_RUNNING,
     SIM_DONE,
@@ -140,7 +153,8 @@ struct sim {
     struct ei_sched_actions actions;
     struct ei_buf trace;
     uint64_t steps, check_every, hash;
-    uint64_t launches;
+    uint64_t launches, doubled, preempted;
+    struct sim_limit queues[3], users[3];
     char *broken; /* the first rule that was broken */
 };
 
@@ -166,5 +180,6 @@ bool sim_readable(struct sim *w, const struct ei_attempt *id);
 void master_handle(struct sim *w, struct sim_event *e);
 void master_step(struct sim *w, struct ei_sched_event *e);
 void master_final(struct sim *w);
+void master_limits(struct sim *w);
 
 #endif

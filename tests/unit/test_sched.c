@@ -1,196 +1,14 @@
 /* The scheduler, case by case. Each case tells a story of events; what the scheduler answered is
  * compared with tests/golden/sched/NAME.trace (EIDER_GOLDEN_UPDATE=1 writes it anew: read the
  * difference before it is committed). What a case is about is asserted as well. */
-#include "base/buf.h"
-#include "base/mem.h"
-#include "sched/sched.h"
-#include "sim/trace.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define SECOND INT64_C(1000000)
-#define GIB (UINT64_C(1) << 30)
-
-struct story {
-    struct ei_sched *s;
-    struct ei_sched_config config;
-    struct ei_sched_actions last; /* of the last event */
-    struct ei_buf text;
-    int64_t now_us;
-    struct ei_sched_action launches[400];
-    size_t launch_count;
-};
-
-static void begin(struct story *t) {
-    *t = (struct story){0};
-    ei_sched_config_default(&t->config);
-    assert_int_equal(ei_sched_create(&t->s, &t->config), 0);
-}
-
-static void tell(struct story *t, const char *text) {
-    ei_buf_printf(&t->text, "# %s\n", text);
-}
-
-static void step(struct story *t, struct ei_sched_event e) {
-    t->now_us += 1000;
-    e.now_us = t->now_us;
-    t->last.count = 0;
-    ei_sched_step(t->s, &e, &t->last);
-    trace_event(&t->text, &e);
-    trace_actions(&t->text, &t->last);
-    for (size_t i = 0; i < t->last.count; i++) {
-        if (t->last.items[i].type == EI_SCHED_ACT_LAUNCH && t->launch_count < 400)
-            t->launches[t->launch_count++] = t->last.items[i];
-    }
-    const char *bad = ei_sched_check(t->s);
-    if (bad != NULL)
-        fail_msg("%s, after:\n%s", bad, t->text.data);
-}
-
-static char *read_file(const char *path) {
-    struct ei_buf b = {0};
-    char chunk[4096];
-    size_t n;
-    FILE *f = fopen(path, "r");
-    while (f != NULL && (n = fread(chunk, 1, sizeof chunk, f)) > 0)
-        ei_buf_append(&b, chunk, n);
-    if (f != NULL)
-        (void)fclose(f);
-    return ei_buf_steal(&b);
-}
-
-static void end(struct story *t, const char *name) {
-    char *path = ei_asprintf("%s/%s.trace", EIDER_GOLDEN_DIR, name);
-    if (getenv("EIDER_GOLDEN_UPDATE") != NULL) {
-        FILE *f = fopen(path, "w");
-        assert_non_null(f);
-        (void)fputs(t->text.data, f);
-        (void)fclose(f);
-    }
-    char *golden = read_file(path);
-    assert_string_equal(t->text.data, golden);
-    free(golden);
-    free(path);
-    ei_buf_release(&t->text);
-    ei_sched_actions_release(&t->last);
-    ei_sched_destroy(t->s);
-}
-
-/* ---- words of the stories ---- */
-
-static void node_up(struct story *t, uint64_t node, const char *name, uint32_t cores) {
-    step(t, (struct ei_sched_event){
-                .type = EI_SCHED_NODE_UP, .node = node, .u.node_up = {cores, 8 * GIB, name}});
-}
-static void node_down(struct story *t, uint64_t node) {
-    step(t, (struct ei_sched_event){.type = EI_SCHED_NODE_DOWN, .node = node});
-}
-static void tick(struct story *t) {
-    int64_t due = ei_sched_next_tick_us(t->s);
-    assert_true(due != INT64_MAX);
-    t->now_us = EI_MAX(t->now_us, due);
-    step(t, (struct ei_sched_event){.type = EI_SCHED_TICK});
-}
-static void submit(struct story *t, uint64_t job, const char *user, int32_t priority,
-                   const struct ei_sched_stage *stages, uint32_t count) {
-    step(t, (struct ei_sched_event){.type = EI_SCHED_JOB_SUBMIT,
-                                    .u.submit = {.job = job,
-                                                 .stages = stages,
-                                                 .stage_count = count,
-                                                 .priority = priority,
-                                                 .user = user}});
-}
-static void submit_flat(struct story *t, uint64_t job, const char *user, uint32_t tasks) {
-    struct ei_sched_stage st = {.tasks = tasks, .cores = 1};
-    submit(t, job, user, 0, &st, 1);
-}
-/* A stage of `first` tasks that a stage of `second` tasks reads. */
-static void submit_two(struct story *t, uint64_t job, uint32_t first, uint32_t second) {
-    uint32_t zero = 0;
-    struct ei_sched_stage st[2] = {
-        {.tasks = first, .cores = 1},
-        {.tasks = second, .cores = 1, .inputs = &zero, .input_count = 1},
-    };
-    submit(t, job, "ann", 0, st, 2);
-}
-static struct ei_attempt id(uint64_t job, uint32_t stage, uint32_t task, uint32_t attempt) {
-    return (struct ei_attempt){job, stage, task, attempt};
-}
-static void done(struct story *t, struct ei_attempt a, uint64_t node) {
-    step(t, (struct ei_sched_event){.type = EI_SCHED_TASK_DONE, .node = node, .u.task.id = a});
-}
-/* The newest attempt of the task is done, wherever it runs. */
-static void finish(struct story *t, uint64_t job, uint32_t stage, uint32_t task) {
-    for (size_t i = t->launch_count; i-- > 0;) {
-        struct ei_sched_action x = t->launches[i];
-        if (x.id.job == job && x.id.stage == stage && x.id.task == task) {
-            done(t, x.id, x.node);
-            return;
-        }
-    }
-    fail_msg("task %u-%u was never launched:\n%s", stage, task, t->text.data);
-}
-static void running(struct story *t, struct ei_attempt a, uint64_t node) {
-    step(t, (struct ei_sched_event){.type = EI_SCHED_TASK_RUNNING, .node = node, .u.task.id = a});
-}
-static void failed(struct story *t, struct ei_attempt a, uint64_t node, enum ei_code code,
-                   bool spared) {
-    step(t, (struct ei_sched_event){
-                .type = EI_SCHED_TASK_FAILED, .node = node, .u.task = {a, code, spared, 0}});
-}
-static void input_lost(struct story *t, struct ei_attempt a, uint64_t node, uint32_t producer,
-                       struct ei_attempt lost) {
-    step(t, (struct ei_sched_event){.type = EI_SCHED_INPUT_LOST,
-                                    .node = node,
-                                    .u.input_lost = {a, producer, &lost, 1}});
-}
-static void job_event(struct story *t, enum ei_sched_event_type type, uint64_t job) {
-    step(t, (struct ei_sched_event){.type = type, .u.job = {job, EI_CANCELLED}});
-}
-
-static uint32_t actions(const struct story *t, enum ei_sched_action_type type) {
-    uint32_t n = 0;
-    for (size_t i = 0; i < t->last.count; i++)
-        n += t->last.items[i].type == type;
-    return n;
-}
-static const struct ei_sched_action *action(const struct story *t, enum ei_sched_action_type type) {
-    for (size_t i = 0; i < t->last.count; i++) {
-        if (t->last.items[i].type == type)
-            return &t->last.items[i];
-    }
-    fail_msg("no such action after:\n%s", t->text.data);
-    return NULL;
-}
-static bool launched(const struct story *t, struct ei_attempt a, uint64_t node) {
-    for (size_t i = 0; i < t->last.count; i++) {
-        const struct ei_sched_action *x = &t->last.items[i];
-        if (x->type == EI_SCHED_ACT_LAUNCH && x->id.job == a.job && x->id.stage == a.stage &&
-            x->id.task == a.task && x->id.attempt == a.attempt && x->node == node)
-            return true;
-    }
-    return false;
-}
-static void assert_failed(const struct story *t, enum ei_code code) {
-    const struct ei_sched_action *x = action(t, EI_SCHED_ACT_JOB_STATE);
-    assert_int_equal(x->state, EI_JOB_FAILED);
-    assert_int_equal(x->code, code);
-    assert_int_equal(actions(t, EI_SCHED_ACT_JOB_FORGET), 1);
-}
+#include "sched_story.h"
 
 /* ---- the stories ---- */
 
 static void test_life_of_a_job(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     tell(&t, "Two nodes; a job of two stages: the second waits for all of the first.");
     node_up(&t, 1, "a", 2);
     node_up(&t, 2, "b", 2);
@@ -214,13 +32,13 @@ static void test_life_of_a_job(void **state) {
     job_event(&t, EI_SCHED_JOB_RELEASE, 7);
     assert_int_equal(actions(&t, EI_SCHED_ACT_JOB_FORGET), 1);
     assert_false(ei_sched_output(t.s, 7, 0, 1, &out, &node));
-    end(&t, "life_of_a_job");
+    story_end(&t, "life_of_a_job");
 }
 
 static void test_bad_graphs(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     uint32_t self = 0, later = 1;
     struct ei_sched_stage none = {.tasks = 0, .cores = 1},
                           loop = {.tasks = 1, .inputs = &self, .input_count = 1},
@@ -244,13 +62,13 @@ static void test_bad_graphs(void **state) {
     submit_flat(&t, 6, "ann", 1);
     node_up(&t, 1, "a", 4);
     assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 1);
-    end(&t, "bad_graphs");
+    story_end(&t, "bad_graphs");
 }
 
 static void test_fair_sharing(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     tell(&t, "Ann has two jobs, Ben one: the users get half each, Ann's jobs a quarter each.");
     submit_flat(&t, 1, "ann", 20);
     submit_flat(&t, 2, "ann", 20);
@@ -269,13 +87,13 @@ static void test_fair_sharing(void **state) {
     submit(&t, 4, "ben", 5, &st, 1);
     done(&t, id(1, 0, 0, 1), 1);
     assert_int_equal(action(&t, EI_SCHED_ACT_LAUNCH)->id.job, 4);
-    end(&t, "fair_sharing");
+    story_end(&t, "fair_sharing");
 }
 
 static void test_least_loaded(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "a", 2);
     node_up(&t, 2, "b", 4);
     node_up(&t, 3, "c", 3);
@@ -290,13 +108,13 @@ static void test_least_loaded(void **state) {
     assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 0);
     node_up(&t, 4, "d", 16);
     assert_true(launched(&t, id(2, 0, 0, 1), 4));
-    end(&t, "least_loaded");
+    story_end(&t, "least_loaded");
 }
 
 static void test_retries(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "a", 1);
     node_up(&t, 2, "b", 1);
     submit_flat(&t, 1, "ann", 1);
@@ -319,13 +137,13 @@ static void test_retries(void **state) {
            false);
     assert_failed(&t, EI_INVALID);
     assert_int_equal(actions(&t, EI_SCHED_ACT_KILL), 1);
-    end(&t, "retries");
+    story_end(&t, "retries");
 }
 
 static void test_fencing(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "a", 1);
     submit_flat(&t, 1, "ann", 1);
     node_up(&t, 2, "b", 1);
@@ -360,13 +178,13 @@ static void test_fencing(void **state) {
     node_down(&t, 77);
     job_event(&t, EI_SCHED_JOB_CANCEL, 99);
     assert_int_equal(t.last.count, 0);
-    end(&t, "fencing");
+    story_end(&t, "fencing");
 }
 
 static void test_node_dies(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "a", 2);
     node_up(&t, 2, "b", 2);
     submit_two(&t, 1, 4, 2);
@@ -410,13 +228,13 @@ static void test_node_dies(void **state) {
     assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 2);
     assert_true(ei_sched_stage_counts(t.s, 1, 1, &c));
     assert_int_equal(c.running, 2);
-    end(&t, "node_dies");
+    story_end(&t, "node_dies");
 }
 
 static void test_lineage(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     uint32_t in[2] = {0, 1};
     struct ei_sched_stage st[3] = {
         {.tasks = 1, .cores = 1},
@@ -452,13 +270,13 @@ static void test_lineage(void **state) {
     assert_int_equal(actions(&t, EI_SCHED_ACT_JOB_FORGET), 1);
     node_down(&t, 3);
     assert_int_equal(t.last.count, 0);
-    end(&t, "lineage");
+    story_end(&t, "lineage");
 }
 
 static void test_input_lost(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "a", 2);
     submit_two(&t, 1, 2, 2);
     done(&t, id(1, 0, 0, 1), 1);
@@ -488,13 +306,13 @@ static void test_input_lost(void **state) {
         input_lost(&t, id(2, 1, 0, a), 1, 0, id(2, 0, 0, 77));
     input_lost(&t, id(2, 1, 0, 4), 1, 0, id(2, 0, 0, 77));
     assert_failed(&t, EI_INPUT_LOST);
-    end(&t, "input_lost");
+    story_end(&t, "input_lost");
 }
 
 static void test_cancel(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "a", 2);
     submit_flat(&t, 1, "ann", 5);
     tell(&t, "Cancelled: what runs is stopped, the job is forgotten, its cores are free.");
@@ -512,13 +330,13 @@ static void test_cancel(void **state) {
     done(&t, id(2, 0, 0, 1), 1);
     done(&t, id(2, 0, 1, 1), 1);
     assert_int_equal(actions(&t, EI_SCHED_ACT_JOB_FORGET), 1);
-    end(&t, "cancel");
+    story_end(&t, "cancel");
 }
 
 static void test_exclusion(void **state) {
     (void)state;
     struct story t;
-    begin(&t);
+    story_begin(&t);
     node_up(&t, 1, "bad", 1);
     node_up(&t, 2, "good", 1);
     submit_flat(&t, 1, "ann", 12);
@@ -538,7 +356,7 @@ static void test_exclusion(void **state) {
         tick(&t);
     assert_int_equal(action(&t, EI_SCHED_ACT_LAUNCH)->node, 3);
     assert_true(t.now_us >= 60 * SECOND);
-    end(&t, "exclusion");
+    story_end(&t, "exclusion");
 }
 
 int main(void) {
