@@ -14,14 +14,14 @@
  * Numbers are part of the wire protocol: append, never renumber. */
 #define EI_CODES(X)                                                                                \
     X(OK, 0, "ok", 200, 0, false)                                                                  \
-    X(INTERNAL, 1, "internal", 500, 1, true)             /* a fault of ours */                     \
-    X(USAGE, 2, "usage", 400, 2, false)                  /* wrong command line or request */       \
-    X(INVALID, 3, "invalid", 400, 1, false)              /* wrong SQL, wrong data in a file */     \
-    X(NOT_FOUND, 4, "not_found", 404, 4, false)          /* no such job, table, route */           \
-    X(DENIED, 5, "denied", 403, 5, false)                /* known, but not allowed */              \
+    X(INTERNAL, 1, "internal", 500, 1, true)    /* a fault of ours */                              \
+    X(USAGE, 2, "usage", 400, 2, false)         /* wrong command line or request */                \
+    X(INVALID, 3, "invalid", 400, 1, false)     /* wrong SQL, wrong data in a file */              \
+    X(NOT_FOUND, 4, "not_found", 404, 4, false) /* no such job, table, route */                    \
+    X(DENIED, 5, "denied", 403, 5, false)       /* known, but not allowed */                       \
     X(UNAUTHENTICATED, 6, "unauthenticated", 401, 5, false)                                        \
     X(EXISTS, 7, "exists", 409, 1, false)                                                          \
-    X(UNREACHABLE, 8, "unreachable", 503, 3, true)       /* connect failed, connection lost */     \
+    X(UNREACHABLE, 8, "unreachable", 503, 3, true) /* connect failed, connection lost */           \
     X(TIMEOUT, 9, "timeout", 504, 124, true)                                                       \
     X(CANCELLED, 10, "cancelled", 409, 130, false)                                                 \
     X(OUT_OF_MEMORY, 11, "out_of_memory", 500, 1, false) /* the task's memory limit */             \

@@ -54,7 +54,8 @@ const struct ei_command EI_COMMANDS[] = {
     {"job cancel", "ID", "stop a job", NULL, NULL, 1, ei_cmd_job_cancel},
     {"table list", "", "list the tables of the catalogue", NULL, NULL, 0, ei_cmd_table_list},
     {"bench tasks", "", "measure what a task costs that does nothing",
-     "Runs N empty tasks on the cluster, then single ones there and back. Shows tasks a second, the\n"
+     "Runs N empty tasks on the cluster, then single ones there and back. Shows tasks a second, "
+     "the\n"
      "time of a round trip and the CPU time a task of each kind of process.\n",
      BENCH_TASKS_OPTIONS, 0, ei_cmd_bench_tasks},
     {"bench exchange", "", "measure how fast stages exchange rows",

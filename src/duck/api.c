@@ -61,8 +61,10 @@ static void *open_library(struct ei_error *e) {
     if (named != NULL && named[0] != '\0') {
         library = dlopen(named, RTLD_NOW | RTLD_LOCAL);
         if (library == NULL)
-            (void)ei_fail(e, EI_NOT_FOUND, "cannot load the DuckDB library that EIDER_LIBDUCKDB "
-                          "names: %s", dlerror());
+            (void)ei_fail(e, EI_NOT_FOUND,
+                          "cannot load the DuckDB library that EIDER_LIBDUCKDB "
+                          "names: %s",
+                          dlerror());
         return library;
     }
     library = open_beside_program("libduckdb.so");
@@ -73,7 +75,8 @@ static void *open_library(struct ei_error *e) {
     if (library == NULL)
         (void)ei_fail(e, EI_NOT_FOUND,
                       "cannot load DuckDB (%s): run scripts/setup.sh, or name the library in "
-                      "EIDER_LIBDUCKDB", dlerror());
+                      "EIDER_LIBDUCKDB",
+                      dlerror());
     return library;
 }
 

@@ -1,9 +1,9 @@
 /* libduckdb, loaded at run time by the processes that need it (executor, gateway) and by no other.
  *
- * Each function of DuckDB's C API that we call is in the list below. api.c defines a small trampoline
- * of the same name for each, so callers include this header and call duckdb_open() as usual; the
- * trampolines jump through pointers that ei_duck_load fills. A function missing in the library is an
- * error of ei_duck_load, and of the build (tests/unit/test_duck_api.c loads it). */
+ * Each function of DuckDB's C API that we call is in the list below. api.c defines a small
+ * trampoline of the same name for each, so callers include this header and call duckdb_open() as
+ * usual; the trampolines jump through pointers that ei_duck_load fills. A function missing in the
+ * library is an error of ei_duck_load, and of the build (tests/unit/test_duck_api.c loads it). */
 #ifndef EIDER_DUCK_API_H
 #define EIDER_DUCK_API_H
 

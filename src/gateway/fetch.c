@@ -124,8 +124,11 @@ static void on_closed(struct ei_conn *c, void *data, const struct ei_error *e) {
     (void)c;
     f->conn = NULL;
     f->closed = true;
+    struct ei_error early = *e;
+    if (early.code == EI_OK)
+        (void)ei_fail(&early, EI_UNREACHABLE, "the connection ended before the whole result came");
     if (f->fn != NULL)
-        done(f, e);
+        done(f, &early);
     maybe_free(f);
 }
 

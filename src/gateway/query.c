@@ -6,6 +6,7 @@
  *                              |--table created or dropped--> CHANGING --> DONE
  *                              '--rows of our own--------------------------> DONE
  *   master lost in LISTING, SUBMITTING, RUNNING: WAITING, then again from the step before.
+ *   result files lost in FETCHING, or before the first row: SUBMITTING again.
  *
  * Invariants: `http` is NULL from the moment the exchange ended or the client went away. A query is
  * freed when it is DONE and nothing is pending (calls, work, the timer's close). A job of ours is
@@ -21,6 +22,7 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define WAIT_FOR_MASTER_MS 30000
+#define RESULTS_LOST_MAX 3 /* then the query fails */
 
 enum state {
     STATE_LISTING,
@@ -55,7 +57,8 @@ struct ei_query {
     size_t file_count, fetched;
     struct ei_fetch *fetch;
     struct ei_rows *rows;
-    bool rows_done, lane_busy;
+    bool rows_done, lane_busy, header_sent;
+    unsigned results_lost;
     struct ei_buf piece;
     uv_work_t work;
     int work_rc;
@@ -66,6 +69,22 @@ static void list_catalog(struct ei_query *q);
 static void submit(struct ei_query *q);
 
 /* ---- life ---- */
+
+static void forget_results(struct ei_query *q) {
+    ei_rows_destroy(q->rows);
+    q->rows = NULL;
+    for (size_t i = 0; i < q->file_count; i++) {
+        if (q->files[i].temporary)
+            (void)unlink(q->files[i].path);
+        free(q->files[i].path);
+    }
+    free(q->files);
+    q->files = NULL;
+    q->file_count = q->fetched = 0;
+    if (q->success != NULL)
+        eider__v1__job_update__free_unpacked(q->success, NULL);
+    q->success = NULL;
+}
 
 static void maybe_free(struct ei_query *q) {
     if (q->state != STATE_DONE || q->pending > 0)
@@ -78,12 +97,7 @@ static void maybe_free(struct ei_query *q) {
     if (q->next != NULL)
         q->next->previous = q->previous;
     g->query_count--;
-    ei_rows_destroy(q->rows);
-    for (size_t i = 0; i < q->file_count; i++)
-        free(q->files[i].path);
-    free(q->files);
-    if (q->success != NULL)
-        eider__v1__job_update__free_unpacked(q->success, NULL);
+    forget_results(q);
     if (q->catalog != NULL)
         eider__v1__catalog_list_reply__free_unpacked(q->catalog, NULL);
     ei_prepared_release(&q->prepared);
@@ -182,6 +196,7 @@ static void start_answer(struct ei_query *q) {
 
 static void put_header(struct ei_query *q) {
     struct ei_buf line = {0};
+    q->header_sent = true;
     ei_buf_puts(&line, "{\"columns\":[");
     for (size_t i = 0; i < q->schema.count; i++) {
         const struct ei_plan_column *c = &q->schema.columns[i];
@@ -243,6 +258,22 @@ static void answer_local_rows(struct ei_query *q) {
 
 static void render(struct ei_query *q);
 
+/* A worker took its files with it after the job was done. As long as the client has seen nothing of
+ * the result the job can run again. */
+static void results_lost(struct ei_query *q, const struct ei_error *e) {
+    if (q->header_sent || ++q->results_lost > RESULTS_LOST_MAX) {
+        fail(q, e);
+        return;
+    }
+    ei_log(EI_LOG_WARN, "job %llu runs again: its result cannot be read: %s",
+           (unsigned long long)q->job, e->text);
+    forget_results(q);
+    drop_job(q);
+    q->job_finished = false;
+    ei_buf_clear(&q->warnings);
+    submit(q);
+}
+
 static void on_piece_work(uv_work_t *work) {
     struct ei_query *q = work->data;
     q->work_rc = 0;
@@ -263,9 +294,13 @@ static void on_piece_made(uv_work_t *work, int status) {
         return;
     }
     if (q->work_rc != 0) {
-        fail(q, &q->error);
+        results_lost(q, &q->error);
         return;
     }
+    if (!q->header_sent)
+        put_header(q);
+    if (q->state == STATE_DONE)
+        return;
     bool more = true;
     if (q->piece.len > 0)
         more = ei_http_write(q->http, q->piece.data, q->piece.len);
@@ -293,16 +328,15 @@ static void on_drained(void *data) {
 
 static void start_stream(struct ei_query *q) {
     q->state = STATE_STREAMING;
-    put_header(q);
-    if (q->state == STATE_DONE)
-        return;
     uint64_t rows = 0;
     for (size_t i = 0; i < q->success->n_results; i++)
         rows += q->success->results[i]->rows;
-    if (rows == 0)
-        end_answer(q, 0);
-    else
+    if (rows > 0) {
         render(q);
+        return;
+    }
+    put_header(q);
+    end_answer(q, 0);
 }
 
 /* ---- fetching results ---- */
@@ -317,7 +351,7 @@ static void on_fetched(void *data, const struct ei_error *e) {
     struct ei_query *q = data;
     q->fetch = NULL;
     if (e->code != EI_OK) {
-        fail(q, e);
+        results_lost(q, e);
         return;
     }
     q->fetched++;

@@ -1,8 +1,8 @@
 /* HTTP/1.1 server side (over the streams of rpc/) and a blocking client for the command line.
  *
- * Server: routes are a table; what is not in it is 404, another method is 405. Requests are parsed by
- * the http_parser library; request line + headers <= 16 KiB, body <= the route's limit. A response
- * is either whole (ei_http_respond) or streamed (start, write..., end). */
+ * Server: routes are a table; what is not in it is 404, another method is 405. Requests are parsed
+ * by the http_parser library; request line + headers <= 16 KiB, body <= the route's limit. A
+ * response is either whole (ei_http_respond) or streamed (start, write..., end). */
 #ifndef EIDER_HTTP_HTTP_H
 #define EIDER_HTTP_HTTP_H
 
@@ -27,7 +27,7 @@ struct ei_http_route {
     enum ei_access access; /* least access the token or certificate must have */
     size_t body_max_bytes;
     ei_http_fn handler;
-    const char *summary;   /* one line for docs and GET /v1 */
+    const char *summary; /* one line for docs and GET /v1 */
 };
 
 /* Who is allowed: a list of SHA-256 of bearer tokens, from a file of lines "sha256hex access name".
@@ -40,9 +40,9 @@ void ei_http_server_destroy(struct ei_http_server *s);
 
 /* ---- inside a handler ---- */
 const char *ei_http_method(const struct ei_http_request *r);
-const char *ei_http_path(const struct ei_http_request *r);                     /* decoded */
-const char *ei_http_param(const struct ei_http_request *r, const char *name);  /* of the pattern */
-const char *ei_http_query(const struct ei_http_request *r, const char *name);  /* decoded, or NULL */
+const char *ei_http_path(const struct ei_http_request *r);                    /* decoded */
+const char *ei_http_param(const struct ei_http_request *r, const char *name); /* of the pattern */
+const char *ei_http_query(const struct ei_http_request *r, const char *name); /* decoded, or NULL */
 const char *ei_http_header(const struct ei_http_request *r, const char *name); /* or NULL */
 const char *ei_http_body(const struct ei_http_request *r, size_t *len);
 const char *ei_http_user(const struct ei_http_request *r); /* token's or certificate's name */
@@ -67,10 +67,10 @@ void ei_http_on_abort(struct ei_http_request *r, void (*aborted)(void *), void *
 /* ---- client (blocking; for the command line and tests) ---- */
 struct ei_http_client;
 struct ei_http_target {
-    const char *address;  /* host:port */
-    const char *ca_path;  /* the server must show a certificate of this CA */
-    const char *token;    /* bearer token, or NULL */
-    uint64_t timeout_ms;  /* for connect and for each wait for bytes; 0 = none */
+    const char *address; /* host:port */
+    const char *ca_path; /* the server must show a certificate of this CA */
+    const char *token;   /* bearer token, or NULL */
+    uint64_t timeout_ms; /* for connect and for each wait for bytes; 0 = none */
 };
 /* Connects with TLS. EI_UNREACHABLE if nobody answers. */
 int ei_http_client_open(struct ei_http_client **out, const struct ei_http_target *t,

@@ -34,7 +34,7 @@ struct ei_http_parse {
     uint64_t left;         /* of the body or chunk */
     struct ei_buf line;    /* a chunk's size line or a trailer */
     size_t trailer_bytes;
-    const char *method; /* static */
+    const char *method;  /* static */
     char *target, *path; /* owned: as sent without the query; decoded */
     struct ei_http_pair headers[EI_HTTP_HEADERS_MAX];
     size_t header_count;

@@ -40,7 +40,8 @@ const char *ei_host_id(void);
 int ei_cpu_count(void);
 uint64_t ei_memory_total_bytes(void); /* the smaller of RAM and the cgroup's limit */
 uint64_t ei_rss_bytes(pid_t pid);     /* 0 if unknown; pid 0 = self */
-/* CPU time that a process has used; of another one in steps of 10 ms. 0 if unknown; pid 0 = self. */
+/* CPU time that a process has used; of another one in steps of 10 ms. 0 if unknown; pid 0 = self.
+ */
 uint64_t ei_process_cpu_us(pid_t pid);
 /* Gives free heap and the code pages of this program and its libraries back; those that are used
  * again are mapped again. For a process that has started, or was busy, and now waits. */
@@ -51,17 +52,17 @@ uint64_t ei_process_start_ticks(pid_t pid);
 
 /* ---- processes ---- */
 struct ei_spawn {
-    const char *path;        /* executable; NULL = this very program (/proc/self/exe) */
-    const char *const *argv; /* NULL-terminated */
-    const char *log_path;    /* stdout and stderr are appended to it; NULL = inherited */
-    int pass_fd;             /* becomes descriptor 3 of the child; -1 = none */
-    bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL */
-    bool own_session;        /* setsid */
+    const char *path;          /* executable; NULL = this very program (/proc/self/exe) */
+    const char *const *argv;   /* NULL-terminated */
+    const char *log_path;      /* stdout and stderr are appended to it; NULL = inherited */
+    int pass_fd;               /* becomes descriptor 3 of the child; -1 = none */
+    bool die_with_parent;      /* PR_SET_PDEATHSIG SIGKILL */
+    bool own_session;          /* setsid */
     uint64_t data_limit_bytes; /* RLIMIT_DATA, 0 = none */
     int oom_score_adj;         /* 0 = leave */
 };
-/* Starts a child without copying this process's memory (vfork semantics). Descriptors other than 0-2
- * and pass_fd are closed. Returns the pid or -1 and *e. */
+/* Starts a child without copying this process's memory (vfork semantics). Descriptors other than
+ * 0-2 and pass_fd are closed. Returns the pid or -1 and *e. */
 pid_t ei_spawn(const struct ei_spawn *s, struct ei_error *e);
 
 /* ---- log: one JSON line or one text line on stderr ---- */

@@ -1,6 +1,6 @@
-/* What a process needs to start is not what it needs to run: half of an idle worker's resident memory
- * was code of libcrypto that had read certificates. Such pages are clean; what is needed again is
- * mapped again from the page cache, 64 KiB at a time. */
+/* What a process needs to start is not what it needs to run: half of an idle worker's resident
+ * memory was code of libcrypto that had read certificates. Such pages are clean; what is needed
+ * again is mapped again from the page cache, 64 KiB at a time. */
 #include "os/os.h"
 
 #include <link.h>

@@ -4,8 +4,9 @@
  * Everything here runs on the loop's thread. One port serves two protocols, told apart by ALPN:
  * "eider/1" is this protocol and needs a client certificate of the cluster's CA; "http/1.1" (or no
  * ALPN) is REST (http/http.h) and needs a bearer token or a certificate. A peer that sends anything
- * else, or does not finish its handshake and Hello within EI_HANDSHAKE_TIMEOUT_MS, is closed without
- * a byte of answer beyond TLS's own. At most EI_HALF_OPEN_MAX connections may be in that state.
+ * else, or does not finish its handshake and Hello within EI_HANDSHAKE_TIMEOUT_MS, is closed
+ * without a byte of answer beyond TLS's own. At most EI_HALF_OPEN_MAX connections may be in that
+ * state.
  *
  * Ownership: an ei_conn belongs to the loop from creation until its `closed` callback has returned;
  * after that no pointer to it may be used. ei_conn_close may be called at any time, also inside a
@@ -54,8 +55,8 @@ struct ei_conn_events {
     void (*closed)(struct ei_conn *c, void *data, const struct ei_error *e);
 };
 
-/* Connects to "host:port"; the peer must prove one of `roles` (bits of enum ei_role). Never fails at
- * once: failure arrives in events->closed. `events` must outlive the connection. */
+/* Connects to "host:port"; the peer must prove one of `roles` (bits of enum ei_role). Never fails
+ * at once: failure arrives in events->closed. `events` must outlive the connection. */
 struct ei_conn *ei_conn_connect(uv_loop_t *loop, struct ei_tls *tls, const char *address,
                                 unsigned roles, const struct ei_conn_events *events, void *data);
 /* A connection over an inherited socket pair: no TLS, no Hello; `open` is called from the loop.
@@ -75,8 +76,8 @@ size_t ei_conn_queued_bytes(const struct ei_conn *c);
  * connection that is not open (any more) drops the message: its `closed` tells. */
 void ei_conn_send(struct ei_conn *c, const ProtobufCMessage *body);
 void ei_conn_reply(struct ei_conn *c, uint64_t request, const ProtobufCMessage *body);
-/* The callback is called exactly once, never inside this call: with the reply, or with body NULL and
- * *e (EI_TIMEOUT, EI_UNREACHABLE). timeout_ms 0 = no deadline. */
+/* The callback is called exactly once, never inside this call: with the reply, or with body NULL
+ * and *e (EI_TIMEOUT, EI_UNREACHABLE). timeout_ms 0 = no deadline. */
 typedef void (*ei_reply_fn)(void *data, const ProtobufCMessage *body, const struct ei_error *e);
 void ei_conn_call(struct ei_conn *c, const ProtobufCMessage *body, uint64_t timeout_ms,
                   ei_reply_fn fn, void *data);

@@ -1,8 +1,10 @@
-/* Byte streams over the loop: TCP with TLS, plain TCP, or a socket pair. What rpc/ and http/ stand on.
+/* Byte streams over the loop: TCP with TLS, plain TCP, or a socket pair. What rpc/ and http/ stand
+ * on.
  *
  * Writes are collected and leave at the end of the loop's turn (one TLS write, one system call).
  * A stream is freed by itself after `closed` has returned. Callbacks are never called from inside
- * the functions below, except that ei_stream_close calls nothing and `closed` always comes later. */
+ * the functions below, except that ei_stream_close calls nothing and `closed` always comes later.
+ */
 #ifndef EIDER_RPC_STREAM_H
 #define EIDER_RPC_STREAM_H
 

@@ -1,5 +1,5 @@
-/* The one list of messages. A message = one line here, one message in proto/eider.proto, one line in
- * the handler table of whoever receives it.
+/* The one list of messages. A message = one line here, one message in proto/eider.proto, one line
+ * in the handler table of whoever receives it.
  *
  * X(name, number on the wire, protobuf struct, protobuf function prefix, who may send it)
  * Senders are bits of enum ei_role; a frame from a peer whose certificate has another role closes

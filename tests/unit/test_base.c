@@ -99,8 +99,10 @@ static void test_utf8(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_texts),        cmocka_unit_test(test_buf_quotes),
-        cmocka_unit_test(test_map_against_array),  cmocka_unit_test(test_crc32c_known_values),
+        cmocka_unit_test(test_error_texts),
+        cmocka_unit_test(test_buf_quotes),
+        cmocka_unit_test(test_map_against_array),
+        cmocka_unit_test(test_crc32c_known_values),
         cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

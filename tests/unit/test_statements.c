@@ -37,15 +37,19 @@ static void test_own_statements(void **state) {
     (void)state;
     struct ei_error e;
     struct ei_statement s;
-    assert_int_equal(ei_statement_parse("-- c\nCreate  OR replace External TABLE \"my \"\"t\" as FROM 'x.csv'",
-                                        &s, &e), 0);
+    assert_int_equal(
+        ei_statement_parse("-- c\nCreate  OR replace External TABLE \"my \"\"t\" as FROM 'x.csv'",
+                           &s, &e),
+        0);
     assert_int_equal(s.kind, EI_STATEMENT_CREATE_TABLE);
     assert_true(s.or_replace);
     assert_string_equal(s.name, "my \"t");
     assert_string_equal(s.body, "'x.csv'");
     ei_statement_release(&s);
     assert_int_equal(ei_statement_parse("create external table if not exists t as select * from "
-                                        "read_csv('a')", &s, &e), 0);
+                                        "read_csv('a')",
+                                        &s, &e),
+                     0);
     assert_true(s.if_not_exists);
     assert_string_equal(s.body, "read_csv('a')");
     ei_statement_release(&s);
@@ -64,9 +68,13 @@ static void test_own_statements(void **state) {
 
 static void test_wrong_statements(void **state) {
     (void)state;
-    static const char *const WRONG[] = {"", " -- only a comment", "create external table",
-                                        "create external table t from 'x'", "drop table",
-                                        "drop table a b", "show tables x"};
+    static const char *const WRONG[] = {"",
+                                        " -- only a comment",
+                                        "create external table",
+                                        "create external table t from 'x'",
+                                        "drop table",
+                                        "drop table a b",
+                                        "show tables x"};
     for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
         struct ei_error e = {0};
         struct ei_statement s;
