@@ -1,5 +1,5 @@
 /* The bytes of states and commands. */
-#include "state/state.h"
+#include "state/internal.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -10,7 +10,14 @@
 static const char magic[4] = {'E', 'I', 'S', 'T'};
 
 enum { HEAD_BYTES = 4 + 4 + 8 + 4, TRAILER_BYTES = 4 };
-enum { FLAG_OR_REPLACE = 1, FLAG_IF_NOT_EXISTS = 2, FLAG_IF_EXISTS = 4 };
+enum {
+    FLAG_OR_REPLACE = 1,
+    FLAG_IF_NOT_EXISTS = 2,
+    FLAG_IF_EXISTS = 4,
+    FLAG_MUST_BE_NEW = 8,
+    FLAG_MUST_EXIST = 16,
+    FLAGS_ALL = 31
+};
 
 /* ---- writing ---- */
 
@@ -69,6 +76,24 @@ static char *get_string(struct reader *r) {
 
 /* ---- states ---- */
 
+static void put_fields(struct ei_buf *b, const char *const *texts, const int64_t *numbers) {
+    for (int k = 0; k < EI_SETTING_TEXTS; k++)
+        put_string(b, texts[k]);
+    for (int k = 0; k < EI_SETTING_NUMBERS; k++)
+        put_int(b, (uint64_t)numbers[k], 8);
+}
+
+static void put_settings(struct ei_buf *b, const struct ei_state *s) {
+    for (int kind = 0; kind < EI_STATE_KIND_COUNT; kind++) {
+        const struct ei_state_settings *list = &s->settings[kind];
+        put_int(b, list->count, 4);
+        for (size_t i = 0; i < list->count; i++) {
+            put_string(b, list->items[i].name);
+            put_fields(b, (const char *const *)list->items[i].text, list->items[i].number);
+        }
+    }
+}
+
 void ei_state_encode(const struct ei_state *s, struct ei_buf *out) {
     struct ei_buf body = {0};
     put_int(&body, s->version, 8);
@@ -80,6 +105,7 @@ void ei_state_encode(const struct ei_state *s, struct ei_buf *out) {
         put_string(&body, s->tables[i].comment);
         put_int(&body, (uint64_t)s->tables[i].created_ms, 8);
     }
+    put_settings(&body, s);
     size_t start = out->len;
     ei_buf_append(out, magic, sizeof magic);
     put_int(out, EI_STATE_FORMAT, 4);
@@ -108,6 +134,28 @@ static int decode_tables(struct ei_state *s, struct reader *r, struct ei_error *
     return 0;
 }
 
+static int decode_settings(struct ei_state *s, struct reader *r, struct ei_error *e) {
+    for (int kind = 0; kind < EI_STATE_KIND_COUNT; kind++) {
+        struct ei_state_settings *list = &s->settings[kind];
+        uint64_t count = get_int(r, 4);
+        if (count > ei_settings_most((enum ei_state_kind)kind))
+            return ei_fail(e, EI_CORRUPT, "the saved cluster state claims to hold %llu settings",
+                           (unsigned long long)count);
+        for (uint64_t i = 0; i < count && !r->bad; i++) {
+            EI_GROW(list->items, list->count, list->capacity);
+            struct ei_state_setting *item = &list->items[list->count++];
+            item->name = get_string(r);
+            for (int k = 0; k < EI_SETTING_TEXTS; k++)
+                item->text[k] = get_string(r);
+            for (int k = 0; k < EI_SETTING_NUMBERS; k++)
+                item->number[k] = (int64_t)get_int(r, 8);
+            if (i > 0 && strcmp(item[-1].name, item->name) >= 0)
+                r->bad = true;
+        }
+    }
+    return 0;
+}
+
 int ei_state_decode(struct ei_state *s, const void *data, size_t len, struct ei_error *e) {
     ei_state_init(s);
     if (len < HEAD_BYTES + TRAILER_BYTES || memcmp(data, magic, sizeof magic) != 0)
@@ -117,9 +165,9 @@ int ei_state_decode(struct ei_state *s, const void *data, size_t len, struct ei_
         return ei_fail(e, EI_CORRUPT, "the checksum of the saved cluster state is wrong");
     struct reader r = {(const unsigned char *)data + 4, len - 4 - TRAILER_BYTES, false};
     uint64_t format = get_int(&r, 4);
-    if (format != EI_STATE_FORMAT)
+    if (format < 1 || format > EI_STATE_FORMAT)
         return ei_fail(e, EI_UNSUPPORTED,
-                       "the saved cluster state has format %llu, this program reads format %d",
+                       "the saved cluster state has format %llu, this program reads up to %d",
                        (unsigned long long)format, EI_STATE_FORMAT);
     s->index = get_int(&r, 8);
     uint64_t body = get_int(&r, 4);
@@ -127,7 +175,7 @@ int ei_state_decode(struct ei_state *s, const void *data, size_t len, struct ei_
         r.bad = true;
     s->version = get_int(&r, 8);
     s->job_ids_used = get_int(&r, 8);
-    if (decode_tables(s, &r, e) != 0) {
+    if (decode_tables(s, &r, e) != 0 || (format > 1 && decode_settings(s, &r, e) != 0)) {
         ei_state_release(s);
         return -1;
     }
@@ -145,47 +193,74 @@ void ei_state_command_encode(const struct ei_state_command *c, struct ei_buf *ou
     put_int(out, (uint64_t)c->type, 1);
     put_int(out,
             (c->or_replace ? FLAG_OR_REPLACE : 0u) | (c->if_not_exists ? FLAG_IF_NOT_EXISTS : 0u) |
-                (c->if_exists ? FLAG_IF_EXISTS : 0u),
+                (c->if_exists ? FLAG_IF_EXISTS : 0u) | (c->must_be_new ? FLAG_MUST_BE_NEW : 0u) |
+                (c->must_exist ? FLAG_MUST_EXIST : 0u),
             1);
     put_string(out, c->name);
     put_string(out, c->sql);
     put_string(out, c->comment);
     put_int(out, (uint64_t)c->created_ms, 8);
     put_int(out, c->job_ids, 8);
+    if (c->type != EI_STATE_SETTING_PUT && c->type != EI_STATE_SETTING_DROP)
+        return;
+    put_int(out, (uint64_t)c->kind, 1);
+    put_fields(out, c->text, c->number);
+}
+
+/* Copies a string of the input; returns where it begins in *strings. */
+static size_t keep_string(struct reader *r, struct ei_buf *strings) {
+    size_t n, offset = strings->len;
+    const char *s = get_bytes(r, &n);
+    ei_buf_append(strings, s, n);
+    ei_buf_putc(strings, '\0');
+    return offset;
+}
+
+static void decode_setting(struct ei_state_command *c, struct reader *r, struct ei_buf *strings,
+                           size_t *texts) {
+    uint64_t kind = get_int(r, 1);
+    if (kind >= EI_STATE_KIND_COUNT)
+        r->bad = true;
+    c->kind = r->bad ? EI_STATE_QUEUE : (enum ei_state_kind)kind;
+    for (int k = 0; k < EI_SETTING_TEXTS; k++)
+        texts[k] = keep_string(r, strings);
+    for (int k = 0; k < EI_SETTING_NUMBERS; k++)
+        c->number[k] = (int64_t)get_int(r, 8);
 }
 
 int ei_state_command_decode(struct ei_state_command *c, struct ei_buf *strings, const void *data,
                             size_t len, struct ei_error *e) {
     struct reader r = {data, len, false};
     uint64_t format = get_int(&r, 1);
-    if (!r.bad && format != EI_STATE_FORMAT)
-        return ei_fail(e, EI_UNSUPPORTED,
-                       "a command of the cluster state has format %llu, this program reads %d",
-                       (unsigned long long)format, EI_STATE_FORMAT);
+    if (!r.bad && (format < 1 || format > EI_STATE_FORMAT))
+        return ei_fail(
+            e, EI_UNSUPPORTED,
+            "a command of the cluster state has format %llu, this program reads up to %d",
+            (unsigned long long)format, EI_STATE_FORMAT);
     uint64_t type = get_int(&r, 1);
     uint64_t flags = get_int(&r, 1);
-    size_t offsets[3];
     ei_buf_clear(strings);
-    for (int i = 0; i < 3; i++) {
-        size_t n;
-        const char *s = get_bytes(&r, &n);
-        offsets[i] = strings->len;
-        ei_buf_append(strings, s, n);
-        ei_buf_putc(strings, '\0');
-    }
+    size_t name = keep_string(&r, strings), sql = keep_string(&r, strings);
+    size_t comment = keep_string(&r, strings), texts[EI_SETTING_TEXTS] = {0};
     *c = (struct ei_state_command){
         .type = (enum ei_state_command_type)type,
-        .name = strings->data + offsets[0],
-        .sql = strings->data + offsets[1],
-        .comment = strings->data + offsets[2],
         .created_ms = (int64_t)get_int(&r, 8),
         .job_ids = get_int(&r, 8),
         .or_replace = (flags & FLAG_OR_REPLACE) != 0,
         .if_not_exists = (flags & FLAG_IF_NOT_EXISTS) != 0,
         .if_exists = (flags & FLAG_IF_EXISTS) != 0,
+        .must_be_new = (flags & FLAG_MUST_BE_NEW) != 0,
+        .must_exist = (flags & FLAG_MUST_EXIST) != 0,
     };
-    if (r.bad || r.left != 0 || type < EI_STATE_TABLE_CREATE || type > EI_STATE_JOB_IDS ||
-        flags > (FLAG_OR_REPLACE | FLAG_IF_NOT_EXISTS | FLAG_IF_EXISTS))
+    if (type == EI_STATE_SETTING_PUT || type == EI_STATE_SETTING_DROP)
+        decode_setting(c, &r, strings, texts);
+    c->name = strings->data + name;
+    c->sql = strings->data + sql;
+    c->comment = strings->data + comment;
+    for (int k = 0; k < EI_SETTING_TEXTS; k++)
+        c->text[k] = strings->data + texts[k]; /* 0 without a setting, where they mean nothing */
+    if (r.bad || r.left != 0 || type < EI_STATE_TABLE_CREATE || type > EI_STATE_SETTING_DROP ||
+        flags > FLAGS_ALL)
         return ei_fail(e, EI_CORRUPT, "a command of the cluster state is malformed");
     return 0;
 }

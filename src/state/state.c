@@ -1,4 +1,4 @@
-#include "state/state.h"
+#include "state/internal.h"
 
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -23,6 +23,7 @@ void ei_state_release(struct ei_state *s) {
     for (size_t i = 0; i < s->table_count; i++)
         table_release(&s->tables[i]);
     free(s->tables);
+    ei_settings_release(s);
     *s = (struct ei_state){0};
 }
 
@@ -97,6 +98,9 @@ int ei_state_check(const struct ei_state *s, const struct ei_state_command *c, s
         return ei_fail(e, EI_NOT_FOUND, "there is no table \"%s\"", c->name ? c->name : "");
     case EI_STATE_JOB_IDS:
         return c->job_ids > s->job_ids_used ? 1 : 0;
+    case EI_STATE_SETTING_PUT:
+    case EI_STATE_SETTING_DROP:
+        return ei_settings_check(s, c, e);
     }
     return ei_fail(e, EI_CORRUPT, "unknown command %d of the cluster state", (int)c->type);
 }
@@ -146,6 +150,10 @@ int ei_state_apply(struct ei_state *s, const struct ei_state_command *c, struct 
         break;
     case EI_STATE_JOB_IDS:
         s->job_ids_used = c->job_ids;
+        break;
+    case EI_STATE_SETTING_PUT:
+    case EI_STATE_SETTING_DROP:
+        ei_settings_apply(s, c);
         break;
     }
     return 1;
