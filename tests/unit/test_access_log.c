@@ -115,7 +115,7 @@ static void test_malformed(void **state) {
         "h - " TIME " \"GET / H\" 200 1",
         " - - " TIME " \"GET / H\" 200 1",
         "h  - " TIME " \"GET / H\" 200 1",
-        "h - - " TIME,
+        ("h - - " TIME),
         "h - - [",
         "h - -",
         "h - ",
