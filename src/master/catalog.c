@@ -45,6 +45,14 @@ void ei_on_catalog_drop(struct ei_session *l, const struct ei_message *msg) {
     commit(l, msg, &command);
 }
 
+/* Of all workers that are not lost. */
+static uint32_t count_slots(const struct ei_master *m) {
+    uint32_t slots = 0;
+    for (size_t i = 0; i < m->nodes.count; i++)
+        slots += ((const struct ei_peer *)m->nodes.entries[i].value)->cores;
+    return slots;
+}
+
 void ei_on_catalog_list(struct ei_session *l, const struct ei_message *msg) {
     const struct ei_state *s = &l->master->state;
     Eider__V1__CatalogListReply reply = EIDER__V1__CATALOG_LIST_REPLY__INIT;
@@ -52,6 +60,7 @@ void ei_on_catalog_list(struct ei_session *l, const struct ei_message *msg) {
     reply.entries = ei_calloc(s->table_count, sizeof *reply.entries);
     reply.n_entries = s->table_count;
     reply.version = s->version;
+    reply.slots = count_slots(l->master);
     for (size_t i = 0; i < s->table_count; i++) {
         eider__v1__catalog_entry__init(&entries[i]);
         entries[i].name = s->tables[i].name;
