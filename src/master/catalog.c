@@ -28,20 +28,26 @@ void ei_on_catalog_create(struct ei_session *l, const struct ei_message *msg) {
     const Eider__V1__CatalogCreate *c = (const Eider__V1__CatalogCreate *)msg->body;
     struct ei_state_command command = {.type = EI_STATE_TABLE_CREATE,
                                        .or_replace = c->or_replace,
-                                       .if_not_exists = c->if_not_exists};
+                                       .if_not_exists = c->if_not_exists,
+                                       .expected_revision = c->expected_revision};
     if (c->entry != NULL) {
         command.name = c->entry->name;
         command.sql = c->entry->sql;
         command.comment = c->entry->comment;
-        command.created_ms = ei_unix_ms();
+        command.stats = c->entry->stats;
+        command.table_kind =
+            (enum ei_table_kind)EI_MIN((unsigned)c->entry->kind, (unsigned)EI_TABLE_KIND_COUNT - 1);
+        command.created_ms = c->expected_revision != 0 ? c->entry->created_ms : ei_unix_ms();
     }
     commit(l, msg, &command);
 }
 
 void ei_on_catalog_drop(struct ei_session *l, const struct ei_message *msg) {
     const Eider__V1__CatalogDrop *d = (const Eider__V1__CatalogDrop *)msg->body;
-    struct ei_state_command command = {
-        .type = EI_STATE_TABLE_DROP, .name = d->name, .if_exists = d->if_exists};
+    struct ei_state_command command = {.type = EI_STATE_TABLE_DROP,
+                                       .name = d->name,
+                                       .if_exists = d->if_exists,
+                                       .expected_revision = d->expected_revision};
     commit(l, msg, &command);
 }
 
@@ -67,6 +73,9 @@ void ei_on_catalog_list(struct ei_session *l, const struct ei_message *msg) {
         entries[i].sql = s->tables[i].sql;
         entries[i].comment = s->tables[i].comment;
         entries[i].created_ms = s->tables[i].created_ms;
+        entries[i].kind = (Eider__V1__TableKind)s->tables[i].kind;
+        entries[i].revision = s->tables[i].revision;
+        entries[i].stats = s->tables[i].stats;
         reply.entries[i] = &entries[i];
     }
     ei_conn_reply(l->conn, msg->request, &reply.base);

@@ -13,28 +13,46 @@ static int compare_u64(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static uint64_t time_of(const struct ei_task *task) {
+    return task->wall_us;
+}
+
+static uint64_t rows_of(const struct ei_task *task) {
+    return task->rows_in;
+}
+
 /* The maximum is exact; the median is of at most SAMPLE_MAX evenly chosen tasks. */
-void ei_stage_times(const struct ei_job_stage *stage, uint64_t *median_us, uint64_t *max_us) {
-    *median_us = stage->median_us;
-    *max_us = stage->max_us;
-    if (stage->tasks == NULL || stage->totals.done == 0)
-        return;
+static void spread(const struct ei_job_stage *stage, uint64_t (*of)(const struct ei_task *),
+                   uint64_t *median, uint64_t *max) {
     uint32_t stride = stage->totals.done / SAMPLE_MAX + 1;
-    uint64_t *times = ei_calloc(stage->totals.done / stride + 1, sizeof *times);
+    uint64_t *values = ei_calloc(stage->totals.done / stride + 1, sizeof *values);
     size_t count = 0;
     uint32_t seen = 0;
-    *max_us = 0;
+    *max = 0;
     for (uint32_t t = 0; t < stage->task_count; t++) {
         const struct ei_task *task = &stage->tasks[t];
         if (task->attempt == 0)
             continue;
-        *max_us = EI_MAX(*max_us, task->wall_us);
+        *max = EI_MAX(*max, of(task));
         if (seen++ % stride == 0)
-            times[count++] = task->wall_us;
+            values[count++] = of(task);
     }
-    qsort(times, count, sizeof *times, compare_u64);
-    *median_us = times[count / 2];
-    free(times);
+    qsort(values, count, sizeof *values, compare_u64);
+    *median = values[count / 2];
+    free(values);
+}
+
+void ei_stage_times(const struct ei_job_stage *stage, uint64_t *median_us, uint64_t *max_us) {
+    *median_us = stage->median_us;
+    *max_us = stage->max_us;
+    if (stage->tasks != NULL && stage->totals.done > 0)
+        spread(stage, time_of, median_us, max_us);
+}
+
+void ei_stage_rows(const struct ei_job_stage *stage, uint64_t *median, uint64_t *max) {
+    *median = *max = 0;
+    if (stage->tasks != NULL && stage->totals.done > 0)
+        spread(stage, rows_of, median, max);
 }
 
 void ei_history_add(struct ei_master *m, struct ei_job *job) {

@@ -26,6 +26,9 @@
 #define EI_HISTORY_JOBS_MAX 1000        /* finished jobs that are remembered */
 #define EI_HISTORY_BYTES_MAX (8u << 20) /* texts and task figures of these */
 #define EI_HISTORY_TASKS_MAX 1000       /* a finished job with more keeps figures of stages only */
+#define EI_JOB_AFTER_MAX 100
+#define EI_JOB_TERMS_MAX 32              /* labels, and resources */
+#define EI_JOB_MS_MAX (INT64_C(1) << 50) /* times of a job */
 #define EI_JOB_WARNINGS_MAX 20
 #define EI_JOB_FAILURES_MAX 16    /* the last ones, with their texts */
 #define EI_PEERS_MAX 2000         /* registered processes, lost ones included */
@@ -153,6 +156,11 @@ struct ei_job {
     struct ei_session *submitter; /* NULL once its connection is closed */
     Eider__V1__JobSpec *spec;     /* NULL once the job has ended */
     char *name, *kind, *text, *user, *queue, *plan_text, *whole_reason;
+    int32_t priority;
+    struct ei_sched_dependency *after; /* as ordered */
+    uint32_t after_count;
+    int64_t begin_ms; /* Unix time, 0 = at once */
+    uint64_t time_limit_ms, keep_ms;
     struct ei_job_stage *stages;
     uint32_t stage_count;
     char **workers; /* names that tasks refer to */
@@ -270,6 +278,8 @@ int ei_jobs_have_room(const struct ei_master *m, uint32_t count, struct ei_error
 /* A new job with an id, not started; NULL and *e. */
 struct ei_job *ei_job_submit(struct ei_master *m, const Eider__V1__JobSpec *spec,
                              struct ei_session *submitter, struct ei_error *e);
+/* Whether the scheduler takes it; a sentence that names the limit if not. */
+int ei_job_admitted(struct ei_master *m, const struct ei_job *job, struct ei_error *e);
 void ei_job_start(struct ei_master *m, const struct ei_job *job);
 void ei_job_changed_state(struct ei_master *m, const struct ei_sched_action *a);
 int ei_job_cancel(struct ei_master *m, uint64_t id, const char *reason, struct ei_error *e);
@@ -319,6 +329,25 @@ void ei_history_add(struct ei_master *m, struct ei_job *job);
 void ei_history_trim(struct ei_master *m);
 /* Median and maximum of the tasks' times of a stage. */
 void ei_stage_times(const struct ei_job_stage *stage, uint64_t *median_us, uint64_t *max_us);
+/* The same of the rows that they read; 0 once the tasks are forgotten. */
+void ei_stage_rows(const struct ei_job_stage *stage, uint64_t *median, uint64_t *max);
+
+/* settings.c: queues and users */
+void ei_settings_start(struct ei_master *m);
+void ei_rest_queues(struct ei_http_request *r, void *data);
+void ei_rest_queue_create(struct ei_http_request *r, void *data);
+void ei_rest_queue_set(struct ei_http_request *r, void *data);
+void ei_rest_users(struct ei_http_request *r, void *data);
+void ei_rest_user_set(struct ei_http_request *r, void *data);
+
+/* rest_body.c: members of a request's JSON body; each leaves *out as it is without the member */
+struct json_object;
+struct json_object *ei_rest_body(struct ei_http_request *r,
+                                 struct ei_error *e); /* owned, or NULL */
+int ei_body_known(struct json_object *body, const char *const *names, struct ei_error *e);
+int ei_body_text(struct json_object *body, const char *key, const char **out, struct ei_error *e);
+int ei_body_int(struct json_object *body, const char *key, int64_t least, int64_t most,
+                int64_t *out, struct ei_error *e);
 
 /* catalog.c */
 void ei_on_catalog_create(struct ei_session *l, const struct ei_message *msg);

@@ -32,6 +32,19 @@ const struct ei_http_route ei_master_routes[] = {
      "Tasks of one stage of a job. ?stage=N (default 0), ?limit=N (default 1000)"},
     {"POST", "/v1/jobs/:id/cancel", EI_ACCESS_SUBMIT, 1024, ei_rest_job_cancel,
      "Cancels a job; one that has ended stays as it is."},
+    {"GET", "/v1/queues", EI_ACCESS_READ, 0, ei_rest_queues,
+     "Queues: settings, and what they hold now."},
+    {"POST", "/v1/queues", EI_ACCESS_ADMIN, 4096, ei_rest_queue_create,
+     "Makes a queue: {\"name\", \"parent\", \"policy\":\"fair\"|\"fifo\", \"weight\", "
+     "\"min_cores\", "
+     "\"max_cores\", \"max_memory_bytes\", \"max_running_jobs\", \"max_waiting_jobs\"}; 0 = no "
+     "limit."},
+    {"POST", "/v1/queues/:name", EI_ACCESS_ADMIN, 4096, ei_rest_queue_set,
+     "Changes a queue; members that are left out stay."},
+    {"GET", "/v1/users", EI_ACCESS_READ, 0, ei_rest_users,
+     "Users with settings of their own, and what they hold now."},
+    {"POST", "/v1/users/:name", EI_ACCESS_ADMIN, 4096, ei_rest_user_set,
+     "Sets a user's weight and limits: members as of a queue."},
     {"GET", "/v1/tables", EI_ACCESS_READ, 0, rest_tables, "Tables of the catalogue."},
     {"GET", "/", EI_ACCESS_PUBLIC, 0, ei_rest_ui, "The web page."},
     {"GET", "/ui/*", EI_ACCESS_PUBLIC, 0, ei_rest_ui, "Files of the web page."},
@@ -182,6 +195,9 @@ static void rest_tables(struct ei_http_request *r, void *data) {
         ei_json_text(&j, "name", t->name);
         ei_json_text(&j, "sql", t->sql);
         ei_json_text(&j, "comment", t->comment);
+        ei_json_text(&j, "kind", ei_table_kind_name(t->kind));
+        ei_json_uint(&j, "revision", t->revision);
+        ei_json_text(&j, "stats", t->stats);
         ei_json_int(&j, "created_ms", t->created_ms);
         ei_json_close(&j, '}');
     }

@@ -74,6 +74,15 @@ static void add_string(void *data, const char *text) {
     s->items[s->count++] = ei_strdup(text);
 }
 
+/* What EXPLAIN ANALYZE shows. */
+static void fill_figures(const struct ei_job_stage *stage, Eider__V1__StageProgress *out) {
+    out->bytes_in = stage->totals.bytes_in;
+    out->cpu_us = stage->totals.cpu_us;
+    out->spill_bytes = stage->totals.spill_bytes;
+    ei_stage_times(stage, &out->median_us, &out->max_us);
+    ei_stage_rows(stage, &out->median_rows_in, &out->max_rows_in);
+}
+
 static void fill_stages(const struct ei_master *m, const struct ei_job *job,
                         Eider__V1__StageProgress *stages, Eider__V1__StageProgress **list) {
     for (uint32_t i = 0; i < job->stage_count; i++) {
@@ -89,6 +98,8 @@ static void fill_stages(const struct ei_master *m, const struct ei_job *job,
         stages[i].rows_in = sum->rows_in;
         stages[i].rows_out = sum->rows_out;
         stages[i].bytes_out = sum->bytes_out;
+        if (job->state == EI_JOB_SUCCEEDED)
+            fill_figures(&job->stages[i], &stages[i]);
         list[i] = &stages[i];
     }
 }
@@ -124,6 +135,11 @@ static void send_update(const struct ei_master *m, const struct ei_job *job) {
         ei_error_to_wire(job->error, &error);
         error.position = job->error_position;
         u.error = &error;
+    }
+    if (job->state == EI_JOB_SUCCEEDED) {
+        int64_t began_us = job->started_us != 0 ? job->started_us : job->ended_us;
+        u.waited_us = (uint64_t)(began_us - job->submitted_us);
+        u.ran_us = (uint64_t)(job->ended_us - began_us);
     }
     u.n_stages = job->stage_count;
     fill_stages(m, job, stages, u.stages);

@@ -104,6 +104,9 @@ void ei_state_encode(const struct ei_state *s, struct ei_buf *out) {
         put_string(&body, s->tables[i].sql);
         put_string(&body, s->tables[i].comment);
         put_int(&body, (uint64_t)s->tables[i].created_ms, 8);
+        put_int(&body, (uint64_t)s->tables[i].kind, 1);
+        put_int(&body, s->tables[i].revision, 8);
+        put_string(&body, s->tables[i].stats);
     }
     put_settings(&body, s);
     size_t start = out->len;
@@ -116,7 +119,15 @@ void ei_state_encode(const struct ei_state *s, struct ei_buf *out) {
     ei_buf_release(&body);
 }
 
-static int decode_tables(struct ei_state *s, struct reader *r, struct ei_error *e) {
+static enum ei_table_kind get_kind(struct reader *r) {
+    uint64_t kind = get_int(r, 1);
+    if (kind >= EI_TABLE_KIND_COUNT)
+        r->bad = true;
+    return r->bad ? EI_TABLE_EXTERNAL : (enum ei_table_kind)kind;
+}
+
+static int decode_tables(struct ei_state *s, struct reader *r, uint64_t format,
+                         struct ei_error *e) {
     uint64_t count = get_int(r, 4);
     if (count > EI_STATE_TABLES_MAX)
         return ei_fail(e, EI_CORRUPT, "the saved cluster state claims to hold %llu tables",
@@ -128,6 +139,9 @@ static int decode_tables(struct ei_state *s, struct reader *r, struct ei_error *
         t->sql = get_string(r);
         t->comment = get_string(r);
         t->created_ms = (int64_t)get_int(r, 8);
+        t->kind = format < 3 ? EI_TABLE_EXTERNAL : get_kind(r);
+        t->revision = format < 3 ? s->version : get_int(r, 8);
+        t->stats = format < 3 ? ei_strdup("") : get_string(r);
         if (i > 0 && strcmp(t[-1].name, t->name) >= 0)
             r->bad = true;
     }
@@ -175,7 +189,7 @@ int ei_state_decode(struct ei_state *s, const void *data, size_t len, struct ei_
         r.bad = true;
     s->version = get_int(&r, 8);
     s->job_ids_used = get_int(&r, 8);
-    if (decode_tables(s, &r, e) != 0 || (format > 1 && decode_settings(s, &r, e) != 0)) {
+    if (decode_tables(s, &r, format, e) != 0 || (format > 1 && decode_settings(s, &r, e) != 0)) {
         ei_state_release(s);
         return -1;
     }
@@ -201,6 +215,9 @@ void ei_state_command_encode(const struct ei_state_command *c, struct ei_buf *ou
     put_string(out, c->comment);
     put_int(out, (uint64_t)c->created_ms, 8);
     put_int(out, c->job_ids, 8);
+    put_int(out, (uint64_t)c->table_kind, 1);
+    put_int(out, c->expected_revision, 8);
+    put_string(out, c->stats);
     if (c->type != EI_STATE_SETTING_PUT && c->type != EI_STATE_SETTING_DROP)
         return;
     put_int(out, (uint64_t)c->kind, 1);
@@ -252,11 +269,18 @@ int ei_state_command_decode(struct ei_state_command *c, struct ei_buf *strings, 
         .must_be_new = (flags & FLAG_MUST_BE_NEW) != 0,
         .must_exist = (flags & FLAG_MUST_EXIST) != 0,
     };
+    size_t stats = strings->len - 1; /* of nothing: the end of the last string */
+    if (format > 2) {
+        c->table_kind = get_kind(&r);
+        c->expected_revision = get_int(&r, 8);
+        stats = keep_string(&r, strings);
+    }
     if (type == EI_STATE_SETTING_PUT || type == EI_STATE_SETTING_DROP)
         decode_setting(c, &r, strings, texts);
     c->name = strings->data + name;
     c->sql = strings->data + sql;
     c->comment = strings->data + comment;
+    c->stats = strings->data + stats;
     for (int k = 0; k < EI_SETTING_TEXTS; k++)
         c->text[k] = strings->data + texts[k]; /* 0 without a setting, where they mean nothing */
     if (r.bad || r.left != 0 || type < EI_STATE_TABLE_CREATE || type > EI_STATE_SETTING_DROP ||

@@ -14,6 +14,7 @@ static void table_release(struct ei_state_table *t) {
     free(t->name);
     free(t->sql);
     free(t->comment);
+    free(t->stats);
     *t = (struct ei_state_table){0};
 }
 
@@ -65,20 +66,59 @@ static int check_text(const char *what, const char *text, size_t least, size_t m
     return 0;
 }
 
+/* Compare and set: two changes that both read the same entry cannot both be made. */
+static int check_revision(const struct ei_state *s, const struct ei_state_command *c,
+                          struct ei_error *e) {
+    if (c->expected_revision == 0)
+        return 0;
+    const struct ei_state_table *t = ei_state_find(s, c->name);
+    if (t != NULL && t->revision == c->expected_revision)
+        return 0;
+    return ei_fail(e, t == NULL ? EI_NOT_FOUND : EI_STALE,
+                   t == NULL ? "table \"%s\" is gone"
+                             : "table \"%s\" was changed by somebody else meanwhile",
+                   c->name);
+}
+
+const char *ei_table_kind_name(enum ei_table_kind kind) {
+    static const char *const NAMES[] = {"external", "managed", "view"};
+    return kind < EI_TABLE_KIND_COUNT ? NAMES[kind] : NAMES[0];
+}
+
+/* What is there already under this name, for people. */
+static const char *kind_name(enum ei_table_kind kind) {
+    return kind == EI_TABLE_VIEW ? "view" : "table";
+}
+
+/* The list of a managed table's files has a name of its own: whoever comes with it again has not
+ * heard that the change was made. */
+static bool made_already(const struct ei_state *s, const struct ei_state_command *c) {
+    const struct ei_state_table *t = ei_state_find(s, c->name);
+    return c->table_kind == EI_TABLE_MANAGED && t != NULL && t->kind == EI_TABLE_MANAGED &&
+           strcmp(t->sql, c->sql) == 0 && strcmp(t->stats, c->stats != NULL ? c->stats : "") == 0;
+}
+
 static int check_create(const struct ei_state *s, const struct ei_state_command *c,
                         struct ei_error *e) {
     if (check_text("name", c->name, 1, EI_STATE_NAME_MAX, e) != 0 ||
         check_text("source", c->sql, 1, EI_STATE_SQL_MAX, e) != 0 ||
-        check_text("comment", c->comment, 0, EI_STATE_COMMENT_MAX, e) != 0)
+        check_text("comment", c->comment, 0, EI_STATE_COMMENT_MAX, e) != 0 ||
+        check_text("statistics", c->stats, 0, EI_STATE_STATS_MAX, e) != 0)
+        return -1;
+    if (made_already(s, c))
+        return 0;
+    if (check_revision(s, c, e) != 0)
         return -1;
     if (c->or_replace && c->if_not_exists)
         return ei_fail(e, EI_INVALID, "OR REPLACE and IF NOT EXISTS exclude each other");
-    if (ei_state_find(s, c->name) != NULL) {
+    const struct ei_state_table *there = ei_state_find(s, c->name);
+    if (there != NULL) {
         if (c->or_replace)
             return 1;
         if (c->if_not_exists)
             return 0;
-        return ei_fail(e, EI_EXISTS, "table \"%s\" exists already; use CREATE OR REPLACE", c->name);
+        return ei_fail(e, EI_EXISTS, "%s \"%s\" exists already; use CREATE OR REPLACE",
+                       kind_name(there->kind), c->name);
     }
     if (s->table_count >= EI_STATE_TABLES_MAX)
         return ei_fail(e, EI_LIMIT, "the catalogue holds %d tables, its limit; drop some first",
@@ -92,7 +132,7 @@ int ei_state_check(const struct ei_state *s, const struct ei_state_command *c, s
         return check_create(s, c, e);
     case EI_STATE_TABLE_DROP:
         if (c->name != NULL && ei_state_find(s, c->name) != NULL)
-            return 1;
+            return check_revision(s, c, e) != 0 ? -1 : 1;
         if (c->if_exists)
             return 0;
         return ei_fail(e, EI_NOT_FOUND, "there is no table \"%s\"", c->name ? c->name : "");
@@ -119,7 +159,10 @@ static void create_table(struct ei_state *s, const struct ei_state_command *c) {
         .name = ei_strdup(c->name),
         .sql = ei_strdup(c->sql),
         .comment = ei_strdup(c->comment != NULL ? c->comment : ""),
+        .stats = ei_strdup(c->stats != NULL ? c->stats : ""),
         .created_ms = c->created_ms,
+        .kind = c->table_kind,
+        .revision = s->version + 1,
     };
 }
 

@@ -4,8 +4,8 @@
  * later) is not known here.
  *
  * Bytes of a state:   "EIST" | u32 format | u64 index | u32 length | body | u32 CRC-32C of it all
- * Bytes of a command: u8 format | u8 type | fields; its keeper adds the checksum. Format 1 of both
- * is read too: it has no settings.
+ * Bytes of a command: u8 format | u8 type | fields; its keeper adds the checksum. Older formats
+ * are read too: 1 has no settings, 2 no kinds, revisions and statistics of tables.
  * Integers are little endian, strings are u32 length + bytes. */
 #ifndef EIDER_STATE_STATE_H
 #define EIDER_STATE_STATE_H
@@ -17,17 +17,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EI_STATE_FORMAT 2
+#define EI_STATE_FORMAT 3
 #define EI_STATE_TABLES_MAX 10000
-#define EI_STATE_NAME_MAX 200        /* bytes */
-#define EI_STATE_SQL_MAX (64u << 10) /* bytes */
-#define EI_STATE_COMMENT_MAX 2000    /* bytes */
+#define EI_STATE_NAME_MAX 200           /* bytes */
+#define EI_STATE_SQL_MAX (64u << 10)    /* bytes */
+#define EI_STATE_COMMENT_MAX 2000       /* bytes */
+#define EI_STATE_STATS_MAX (256u << 10) /* bytes */
+
+enum ei_table_kind { EI_TABLE_EXTERNAL, EI_TABLE_MANAGED, EI_TABLE_VIEW, EI_TABLE_KIND_COUNT };
 
 struct ei_state_table {
     char *name;
-    char *sql; /* what follows FROM */
+    char *sql; /* external: what follows FROM; managed: its list of files; view: a SELECT */
     char *comment;
+    char *stats;        /* JSON that ANALYZE made, or "" */
     int64_t created_ms; /* Unix time, chosen by whoever made the command */
+    enum ei_table_kind kind;
+    uint64_t revision; /* version of the catalogue after its last change */
 };
 
 /* ---- settings ---- */
@@ -102,6 +108,9 @@ struct ei_state_command {
     bool or_replace;                    /* TABLE_CREATE */
     bool if_not_exists;                 /* TABLE_CREATE */
     bool if_exists;                     /* TABLE_DROP */
+    enum ei_table_kind table_kind;      /* TABLE_CREATE */
+    const char *stats;                  /* TABLE_CREATE */
+    uint64_t expected_revision;         /* TABLE_*: not 0: of the entry, which must exist */
     uint64_t job_ids;                   /* JOB_IDS: ids up to this one are taken */
     enum ei_state_kind kind;            /* SETTING_*, with `name` */
     const char *text[EI_SETTING_TEXTS]; /* SETTING_PUT: all fields, also those that stay */
@@ -117,6 +126,7 @@ void ei_state_release(struct ei_state *s);
 int ei_state_check(const struct ei_state *s, const struct ei_state_command *c, struct ei_error *e);
 /* The same answer, and the change is made. `index` grows unless refused. */
 int ei_state_apply(struct ei_state *s, const struct ei_state_command *c, struct ei_error *e);
+const char *ei_table_kind_name(enum ei_table_kind kind); /* "external", "managed", "view" */
 const struct ei_state_table *ei_state_find(const struct ei_state *s, const char *name);
 const struct ei_state_setting *ei_state_setting(const struct ei_state *s, enum ei_state_kind kind,
                                                 const char *name);

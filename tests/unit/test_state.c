@@ -53,6 +53,64 @@ static void test_create_and_drop(void **state) {
     ei_state_release(&s);
 }
 
+/* Two writers read the same entry: one of them comes too late. Who comes again with what was made
+ * already is told yes. */
+static void test_compare_and_set(void **state) {
+    (void)state;
+    struct ei_state s;
+    struct ei_error e = {0};
+    ei_state_init(&s);
+    struct ei_state_command c = create("t", "/tables/t/1");
+    c.table_kind = EI_TABLE_MANAGED;
+    assert_int_equal(ei_state_apply(&s, &c, &e), 1);
+    uint64_t first = ei_state_find(&s, "t")->revision;
+    assert_int_equal(first, s.version);
+    c.or_replace = true;
+    c.expected_revision = first;
+    c.sql = "/tables/t/2";
+    assert_int_equal(ei_state_apply(&s, &c, &e), 1);
+    assert_true(ei_state_find(&s, "t")->revision > first);
+    assert_int_equal(ei_state_apply(&s, &c, &e), 0); /* again */
+    c.sql = "/tables/t/other";
+    assert_int_equal(ei_state_apply(&s, &c, &e), -1);
+    assert_int_equal(e.code, EI_STALE);
+    assert_string_equal(ei_state_find(&s, "t")->sql, "/tables/t/2");
+    struct ei_state_command d = drop("t");
+    d.expected_revision = first;
+    assert_int_equal(ei_state_apply(&s, &d, &e), -1);
+    d.expected_revision = s.version;
+    assert_int_equal(ei_state_apply(&s, &d, &e), 1);
+    assert_int_equal(ei_state_apply(&s, &c, &e), -1);
+    assert_int_equal(e.code, EI_NOT_FOUND);
+    ei_state_release(&s);
+}
+
+/* Kinds and statistics survive, as state and as command. */
+static void test_table_kinds(void **state) {
+    (void)state;
+    struct ei_state s, back;
+    struct ei_error e = {0};
+    struct ei_buf bytes = {0}, strings = {0};
+    ei_state_init(&s);
+    struct ei_state_command c = create("v", "SELECT 1"), read;
+    c.table_kind = EI_TABLE_VIEW;
+    c.stats = "{\"rows\":1}";
+    ei_state_command_encode(&c, &bytes);
+    assert_int_equal(ei_state_command_decode(&read, &strings, bytes.data, bytes.len, &e), 0);
+    assert_int_equal(ei_state_apply(&s, &read, &e), 1);
+    ei_buf_clear(&bytes);
+    ei_state_encode(&s, &bytes);
+    assert_int_equal(ei_state_decode(&back, bytes.data, bytes.len, &e), 0);
+    const struct ei_state_table *t = ei_state_find(&back, "v");
+    assert_int_equal(t->kind, EI_TABLE_VIEW);
+    assert_string_equal(t->stats, "{\"rows\":1}");
+    assert_int_equal(t->revision, 1);
+    ei_state_release(&s);
+    ei_state_release(&back);
+    ei_buf_release(&bytes);
+    ei_buf_release(&strings);
+}
+
 static void test_limits(void **state) {
     (void)state;
     struct ei_state s;
