@@ -272,7 +272,8 @@ static void test_command_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create_and_drop),   cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_create_and_drop),   cmocka_unit_test(test_compare_and_set),
+        cmocka_unit_test(test_table_kinds),       cmocka_unit_test(test_limits),
         cmocka_unit_test(test_job_ids_only_grow), cmocka_unit_test(test_state_bytes),
         cmocka_unit_test(test_state_corruption),  cmocka_unit_test(test_state_hostile_bytes),
         cmocka_unit_test(test_command_bytes),
