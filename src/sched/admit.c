@@ -1,6 +1,7 @@
 /* When a job may start. A job that is accepted waits, in this order, for its time, for the jobs
  * that it depends on, and for its queues and its user to run few enough jobs; each of these that
  * can be full has a gate, where the jobs stand by priority, then age. */
+#include "sched/admission.h"
 #include "sched/internal.h"
 
 #include <stdlib.h>
@@ -10,27 +11,70 @@ static bool full(uint32_t count, uint32_t limit) {
     return limit != 0 && count >= limit;
 }
 
+static int no_queue(const char *name, struct ei_error *e) {
+    return ei_fail(e, EI_NOT_FOUND, "there is no queue \"%s\"", name);
+}
+
+static int too_many_waiting(const char *what, const char *name, uint32_t count, uint32_t limit,
+                            struct ei_error *e) {
+    return ei_fail(e, EI_LIMIT,
+                   "%s \"%s\" has %u waiting jobs and its limit max_waiting_jobs is %u: try again "
+                   "later",
+                   what, name, count, limit);
+}
+
 /* Is there room for one more job to wait? */
-enum ei_code ei_sc_admission(const struct ei_sched *s, const struct ei_sched_event *e) {
-    const char *queue = e->u.submit.queue, *user = e->u.submit.user;
-    const struct ei_sc_share *q =
-        ei_map_get(&s->queues, queue == NULL || queue[0] == '\0' ? "default" : queue);
+int ei_sched_may_submit(const struct ei_sched *s, const struct ei_sched_event *event,
+                        struct ei_error *e) {
+    const char *queue = event->u.submit.queue, *user = event->u.submit.user;
+    queue = queue == NULL || queue[0] == '\0' ? "default" : queue;
+    const struct ei_sc_share *q = ei_map_get(&s->queues, queue);
     const struct ei_sc_user *u = ei_map_get(&s->users, user == NULL ? "" : user);
     if (q == NULL)
-        return EI_NOT_FOUND;
+        return no_queue(queue, e);
     if (s->jobs.count >= s->config.max_jobs)
-        return EI_LIMIT;
+        return ei_fail(e, EI_LIMIT, "the cluster holds %u jobs, its limit: try again later",
+                       s->config.max_jobs);
     if (u != NULL && full(u->waiting_jobs, u->limits.waiting_jobs))
-        return EI_LIMIT;
+        return too_many_waiting("user", u->name, u->waiting_jobs, u->limits.waiting_jobs, e);
     for (; q != NULL; q = q->parent) {
         if (full(q->waiting_jobs, q->limits.waiting_jobs))
-            return EI_LIMIT;
+            return too_many_waiting("queue", q->name == NULL ? "/" : q->name, q->waiting_jobs,
+                                    q->limits.waiting_jobs, e);
     }
-    for (uint32_t i = 0; i < e->u.submit.after_count; i++) {
-        if (ei_map_get_u64(&s->jobs, e->u.submit.after[i].job) == NULL)
-            return EI_NOT_FOUND;
+    for (uint32_t i = 0; i < event->u.submit.after_count; i++) {
+        uint64_t job = event->u.submit.after[i].job;
+        if (ei_map_get_u64(&s->jobs, job) == NULL)
+            return ei_fail(e, EI_NOT_FOUND, "job %llu, which it is to wait for, is not known",
+                           (unsigned long long)job);
     }
-    return EI_OK;
+    return 0;
+}
+
+enum ei_code ei_sc_admission(const struct ei_sched *s, const struct ei_sched_event *e) {
+    struct ei_error error = {.code = EI_OK};
+    return ei_sched_may_submit(s, e, &error) == 0 ? EI_OK : error.code;
+}
+
+/* ---- looking in ---- */
+
+struct ei_sched_use ei_sched_queue_use(const struct ei_sched *s, const char *queue) {
+    const struct ei_sc_share *q = ei_map_get(&s->queues, queue);
+    if (q == NULL)
+        return (struct ei_sched_use){0};
+    return (struct ei_sched_use){q->cores, q->memory, q->running_jobs, q->waiting_jobs};
+}
+
+struct ei_sched_use ei_sched_user_use(const struct ei_sched *s, const char *user) {
+    const struct ei_sc_user *u = ei_map_get(&s->users, user);
+    if (u == NULL)
+        return (struct ei_sched_use){0};
+    return (struct ei_sched_use){u->cores, u->memory, u->running_jobs, u->waiting_jobs};
+}
+
+int64_t ei_sched_node_excluded_until(const struct ei_sched *s, uint64_t node) {
+    uint32_t slot = ei_sc_node_slot(s, node);
+    return slot == EI_SC_NONE ? 0 : s->nodes[slot].host->excluded_until_us;
 }
 
 /* ---- gates ---- */

@@ -14,15 +14,25 @@
 
 static const char *check_node_runs(const struct ei_sched *s, uint32_t slot, uint32_t *live) {
     const struct ei_sc_node *n = &s->nodes[slot];
-    uint64_t cores = 0, memory = 0;
+    uint64_t cores = 0, memory = 0, extras = 0;
     for (uint32_t i = 0; i < n->run_count; i++) {
         const struct ei_sc_run *run = &s->runs[n->runs[i]];
         REQUIRE(run->attempt > 0 && run->node == slot && run->node_id == n->id,
                 "a node lists an attempt that is not its own");
         cores += run->cores;
         memory += run->memory;
+        const struct ei_sc_terms *asks = &s->stages[run->stage]->shape->terms;
+        REQUIRE(ei_sc_terms_met(&n->terms, asks, false), "an attempt runs where it must not");
+        for (uint32_t k = 0; k < asks->extra_count; k++)
+            extras += asks->extras[k].milli;
         (*live)++;
     }
+    for (uint32_t k = 0; k < n->terms.extra_count; k++) {
+        REQUIRE(n->terms.extras[k].free <= n->terms.extras[k].milli,
+                "a resource is over-committed");
+        extras -= n->terms.extras[k].milli - n->terms.extras[k].free;
+    }
+    REQUIRE(extras == 0, "the named resources of a node are wrong");
     REQUIRE(cores <= n->cores && memory <= n->memory, "a node is over-committed");
     REQUIRE(n->cores - cores == n->free_cores, "a node's free cores are wrong");
     REQUIRE(n->memory - memory == n->free_memory, "a node's free memory is wrong");

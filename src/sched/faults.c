@@ -36,6 +36,44 @@ static void fail_attempt(struct ei_sched *s, struct ei_sc_stage *st, uint32_t ru
     back_to_waiting(s, st, task, host->id);
 }
 
+/* Twice the memory for the next attempts of the stage, as far as nodes and limits go. False: there
+ * is nothing left to try. A task without a claim had its share of the node. */
+static bool more_memory(struct ei_sched *s, struct ei_sc_stage *st, const struct ei_sc_run *run) {
+    if (s->config.keep_memory)
+        return false;
+    if (run->memory < st->shape->memory)
+        return true; /* another attempt asked for it already */
+    const struct ei_sc_node *n = &s->nodes[run->node];
+    uint64_t had = run->memory != 0 ? run->memory : n->memory / n->cores * run->cores;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < s->node_count; i++) {
+        const struct ei_sc_node *other = &s->nodes[i];
+        if (other->host != NULL && other->cores >= run->cores &&
+            ei_sc_terms_met(&other->terms, &st->shape->terms, false))
+            most = EI_MAX(most, other->memory);
+    }
+    for (const struct ei_sc_share *h = &st->job->share; h != NULL; h = h->parent) {
+        if (h->limits.memory_bytes != 0)
+            most = EI_MIN(most, h->limits.memory_bytes);
+    }
+    if (st->job->user->limits.memory_bytes != 0)
+        most = EI_MIN(most, st->job->user->limits.memory_bytes);
+    if (most <= had)
+        return false;
+    ei_sc_stage_reshape(s, st, EI_MIN(had * 2, most));
+    return true;
+}
+
+static void out_of_memory(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
+    struct ei_sc_run run = s->runs[r];
+    struct ei_attempt id = {st->job->id, st->id, run.task, run.attempt};
+    ei_sc_run_end(s, r);
+    st->task[run.task].faults++;
+    if (st->task[run.task].faults >= s->config.max_attempts || !more_memory(s, st, &run))
+        ei_sc_job_doom(s, st->job, EI_OUT_OF_MEMORY, id);
+    back_to_waiting(s, st, run.task, 0);
+}
+
 /* Taken back by the scheduler: counts for nothing. */
 void ei_sc_requeue(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run) {
     uint32_t task = s->runs[run].task;
@@ -112,6 +150,8 @@ void ei_sc_on_task_failed(struct ei_sched *s, const struct ei_sched_event *e) {
     enum ei_code code = e->u.task.code == EI_OK ? EI_INTERNAL : e->u.task.code;
     if (e->u.task.not_its_fault)
         spare_attempt(s, st, run, code);
+    else if (code == EI_OUT_OF_MEMORY)
+        out_of_memory(s, st, run);
     else
         fail_attempt(s, st, run, code);
 }

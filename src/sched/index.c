@@ -86,17 +86,19 @@ void ei_sc_index_remove(struct ei_sched *s, uint32_t slot) {
         s->index.filled[n->bucket / 64] &= ~(UINT64_C(1) << (n->bucket % 64));
 }
 
-/* Looks below `pos` for a node with the memory that is not of the host to avoid. Few nodes have one
- * host, so this ends after a few steps. */
+/* Looks below `pos` for a node with the memory that is not of the host to avoid and meets the
+ * terms. Few nodes have one host, so this ends after a few steps, unless few nodes meet the terms.
+ */
 static uint32_t search(const struct ei_sched *s, const struct ei_sc_bucket *b, uint32_t pos,
-                       uint64_t memory, uint32_t avoid) {
-    if (pos >= b->count || b->items[pos].free_memory < memory)
+                       const struct ei_sc_shape *shape, uint32_t avoid) {
+    if (pos >= b->count || b->items[pos].free_memory < shape->memory)
         return EI_SC_NONE;
     uint32_t slot = b->items[pos].slot;
-    if (avoid == 0 || s->nodes[slot].host->id != avoid)
+    const struct ei_sc_node *n = &s->nodes[slot];
+    if ((avoid == 0 || n->host->id != avoid) && ei_sc_terms_met(&n->terms, &shape->terms, true))
         return slot;
     for (uint32_t c = pos * ARITY + 1; c <= pos * ARITY + ARITY; c++) {
-        uint32_t found = search(s, b, c, memory, avoid);
+        uint32_t found = search(s, b, c, shape, avoid);
         if (found != EI_SC_NONE)
             return found;
     }
@@ -115,7 +117,7 @@ uint32_t ei_sc_index_find(const struct ei_sched *s, const struct ei_sc_shape *sh
             bits &= ~UINT64_C(0) << (shape->cores % 64);
         while (bits != 0) {
             uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
-            uint32_t slot = search(s, &x->buckets[w * 64 + bit], 0, shape->memory, avoid);
+            uint32_t slot = search(s, &x->buckets[w * 64 + bit], 0, shape, avoid);
             if (slot != EI_SC_NONE)
                 return slot;
             bits &= ~(UINT64_C(1) << bit);

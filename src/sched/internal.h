@@ -41,6 +41,18 @@ struct ei_sc_host { /* outlives the incarnations of its nodes */
     uint32_t strikes;          /* exclusions in a row: each doubles the time, up to 8 times */
 };
 
+struct ei_sc_extra {
+    uint32_t name;
+    uint32_t milli, free; /* free: of a node */
+};
+/* Labels and named resources, as numbers of names. Of a node: what it has; of a shape: what it
+ * asks. */
+struct ei_sc_terms {
+    uint32_t *labels;
+    struct ei_sc_extra *extras;
+    uint32_t label_count, extra_count;
+};
+
 struct ei_sc_node {
     uint64_t id;
     struct ei_sc_host *host; /* NULL = free slot */
@@ -56,6 +68,7 @@ struct ei_sc_node {
     uint32_t next_free;   /* slot list */
     bool down;            /* is being taken away */
     bool cordoned, draining;
+    struct ei_sc_terms terms;
     int64_t drain_until_us;       /* 0 = no deadline */
     struct ei_sc_shape *reserved; /* kept free for it: not in the index */
 };
@@ -77,6 +90,7 @@ struct ei_sc_index {
 /* ---- place.c: shapes ---- */
 
 struct ei_sc_shape {
+    struct ei_sc_terms terms;
     uint32_t cores;
     uint64_t memory;
     uint32_t stages; /* that use it */
@@ -267,6 +281,7 @@ struct ei_sched {
     struct ei_sc_share root;
     struct ei_map queues;            /* name -> share */
     struct ei_map users;             /* name -> user */
+    struct ei_map names;             /* of labels and named resources -> number, as a pointer */
     struct ei_sc_share **guaranteed; /* queues with a minimum share */
     size_t guaranteed_count, guaranteed_capacity;
     struct ei_sc_job **dependents; /* jobs that wait for others to end */
@@ -295,12 +310,24 @@ void ei_sc_nodes_release(struct ei_sched *s);
 uint32_t ei_sc_node_slot(const struct ei_sched *s, uint64_t id); /* EI_SC_NONE if unknown */
 void ei_sc_node_add(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_node_remove(struct ei_sched *s, uint32_t slot);
-void ei_sc_node_take(struct ei_sched *s, uint32_t slot, uint32_t cores, uint64_t memory);
-void ei_sc_node_give(struct ei_sched *s, uint32_t slot, uint32_t cores, uint64_t memory);
+void ei_sc_node_take(struct ei_sched *s, uint32_t slot, const struct ei_sc_run *run,
+                     const struct ei_sc_shape *shape);
+void ei_sc_node_give(struct ei_sched *s, uint32_t slot, const struct ei_sc_run *run,
+                     const struct ei_sc_shape *shape);
 void ei_sc_node_reindex(struct ei_sched *s, uint32_t slot);
 bool ei_sc_node_usable(const struct ei_sched *s, const struct ei_sc_node *n);
 void ei_sc_host_failed(struct ei_sched *s, struct ei_sc_host *h);
 void ei_sc_host_timer(struct ei_sched *s, uint32_t host_id);
+
+/* terms.c */
+struct ei_sc_terms ei_sc_terms_make(struct ei_sched *s, const char *const *labels,
+                                    uint32_t label_count, const struct ei_sched_extra *extras,
+                                    uint32_t extra_count);
+struct ei_sc_terms ei_sc_terms_copy(const struct ei_sc_terms *t);
+void ei_sc_terms_release(struct ei_sc_terms *t);
+bool ei_sc_terms_equal(const struct ei_sc_terms *a, const struct ei_sc_terms *b);
+bool ei_sc_terms_met(const struct ei_sc_terms *has, const struct ei_sc_terms *asks, bool free_now);
+void ei_sc_terms_take(struct ei_sc_terms *has, const struct ei_sc_terms *asks, bool take);
 
 /* index.c: the least loaded node with room, not on host `avoid` (0 = any) */
 uint32_t ei_sc_index_find(const struct ei_sched *s, const struct ei_sc_shape *shape,
@@ -323,6 +350,7 @@ bool ei_sc_share_before(const struct ei_sc_share *a, const struct ei_sc_share *b
 bool ei_sc_share_allows(const struct ei_sc_share *h, const struct ei_sc_shape *shape);
 bool ei_sc_limits_allow(const struct ei_sched_limits *l, uint64_t cores, uint64_t memory,
                         const struct ei_sc_shape *shape);
+void ei_sc_lane_drop(struct ei_sc_share *h, const struct ei_sc_shape *shape);
 void ei_sc_shares_purge(struct ei_sched *s, const struct ei_sc_shape *shape);
 
 /* queues.c: queues, users, and where a job belongs */
@@ -352,7 +380,9 @@ void ei_sc_on_cordon(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_drain(struct ei_sched *s, uint64_t node);
 
 /* place.c */
-struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory);
+struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory,
+                                    struct ei_sc_terms terms); /* takes the terms */
+void ei_sc_stage_reshape(struct ei_sched *s, struct ei_sc_stage *st, uint64_t memory);
 void ei_sc_shape_put(struct ei_sched *s, struct ei_sc_shape *shape);
 void ei_sc_shapes_unblock(struct ei_sched *s, uint32_t slot); /* this node gained room */
 void ei_sc_shapes_release(struct ei_sched *s);

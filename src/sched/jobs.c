@@ -53,7 +53,9 @@ static void stage_init(struct ei_sched *s, struct ei_sc_job *j, uint32_t id,
                                .waiting = spec->tasks};
     st->time_limit_us = spec->time_limit_us;
     st->not_restartable = spec->not_restartable;
-    st->shape = ei_sc_shape_get(s, EI_MAX(spec->cores, 1u), spec->memory_bytes);
+    st->shape = ei_sc_shape_get(
+        s, EI_MAX(spec->cores, 1u), spec->memory_bytes,
+        ei_sc_terms_make(s, spec->labels, spec->label_count, spec->extras, spec->extra_count));
     if (spec->input_count > 0)
         memcpy(inputs, spec->inputs, spec->input_count * sizeof *inputs);
 }

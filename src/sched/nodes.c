@@ -23,18 +23,22 @@ void ei_sc_node_reindex(struct ei_sched *s, uint32_t slot) {
         ei_sc_index_put(s, slot);
 }
 
-void ei_sc_node_take(struct ei_sched *s, uint32_t slot, uint32_t cores, uint64_t memory) {
+void ei_sc_node_take(struct ei_sched *s, uint32_t slot, const struct ei_sc_run *run,
+                     const struct ei_sc_shape *shape) {
     struct ei_sc_node *n = &s->nodes[slot];
-    EI_ASSERT(n->free_cores >= cores && n->free_memory >= memory);
-    n->free_cores -= cores;
-    n->free_memory -= memory;
+    EI_ASSERT(n->free_cores >= run->cores && n->free_memory >= run->memory);
+    n->free_cores -= run->cores;
+    n->free_memory -= run->memory;
+    ei_sc_terms_take(&n->terms, &shape->terms, true);
     ei_sc_node_reindex(s, slot);
 }
 
-void ei_sc_node_give(struct ei_sched *s, uint32_t slot, uint32_t cores, uint64_t memory) {
+void ei_sc_node_give(struct ei_sched *s, uint32_t slot, const struct ei_sc_run *run,
+                     const struct ei_sc_shape *shape) {
     struct ei_sc_node *n = &s->nodes[slot];
-    n->free_cores += cores;
-    n->free_memory += memory;
+    n->free_cores += run->cores;
+    n->free_memory += run->memory;
+    ei_sc_terms_take(&n->terms, &shape->terms, false);
     EI_ASSERT(n->free_cores <= n->cores && n->free_memory <= n->memory);
     ei_sc_node_reindex(s, slot);
     if (n->pos != EI_SC_NONE || n->reserved != NULL)
@@ -159,6 +163,8 @@ void ei_sc_node_add(struct ei_sched *s, const struct ei_sched_event *e) {
                              .memory = e->u.node_up.memory_bytes,
                              .output_sweep = EI_SC_SWEEP_MIN,
                              .pos = EI_SC_NONE};
+    n->terms = ei_sc_terms_make(s, e->u.node_up.labels, e->u.node_up.label_count,
+                                e->u.node_up.extras, e->u.node_up.extra_count);
     n->runs = ei_malloc(n->cores * sizeof *n->runs);
     n->free_cores = n->cores;
     n->free_memory = n->memory;
@@ -183,6 +189,7 @@ void ei_sc_node_remove(struct ei_sched *s, uint32_t slot) {
         ei_sc_unreserve(s, n->reserved);
     free(n->runs);
     free(n->outputs);
+    ei_sc_terms_release(&n->terms);
     if (n->pos != EI_SC_NONE)
         ei_sc_index_remove(s, slot);
     (void)ei_map_remove_u64(&s->node_ids, n->id);
@@ -205,6 +212,7 @@ void ei_sc_nodes_release(struct ei_sched *s) {
             continue;
         free(s->nodes[i].runs);
         free(s->nodes[i].outputs);
+        ei_sc_terms_release(&s->nodes[i].terms);
     }
     for (size_t i = 0; i < s->hosts.count; i++)
         host_free(s->hosts.entries[i].value);

@@ -7,16 +7,20 @@
 
 /* ---- shapes ---- */
 
-struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory) {
+struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory,
+                                    struct ei_sc_terms terms) {
     for (uint32_t i = 0; i < s->shape_count; i++) {
         struct ei_sc_shape *have = s->shapes[i];
-        if (have->cores == cores && have->memory == memory) {
+        if (have->cores == cores && have->memory == memory &&
+            ei_sc_terms_equal(&have->terms, &terms)) {
             have->stages++;
+            ei_sc_terms_release(&terms);
             return have;
         }
     }
     struct ei_sc_shape *shape = ei_calloc(1, sizeof *shape);
-    *shape = (struct ei_sc_shape){.cores = cores,
+    *shape = (struct ei_sc_shape){.terms = terms,
+                                  .cores = cores,
                                   .memory = memory,
                                   .stages = 1,
                                   .id = ++s->next_shape_id,
@@ -41,21 +45,36 @@ void ei_sc_shape_put(struct ei_sched *s, struct ei_sc_shape *shape) {
         if (s->shapes[i]->stages > 0)
             continue;
         ei_sc_shares_purge(s, s->shapes[i]);
+        ei_sc_terms_release(&s->shapes[i]->terms);
         free(s->shapes[i]);
         s->shapes[i] = s->shapes[--s->shape_count];
     }
 }
 
 void ei_sc_shapes_release(struct ei_sched *s) {
-    for (uint32_t i = 0; i < s->shape_count; i++)
+    for (uint32_t i = 0; i < s->shape_count; i++) {
+        ei_sc_terms_release(&s->shapes[i]->terms);
         free(s->shapes[i]);
+    }
     free(s->shapes);
     free(s->held);
 }
 
+/* The stage's next attempts claim another amount of memory. */
+void ei_sc_stage_reshape(struct ei_sched *s, struct ei_sc_stage *st, uint64_t memory) {
+    struct ei_sc_shape *old = st->shape;
+    ei_sc_stage_unhold(s, st);
+    ei_sc_stage_dequeue(s, st);
+    st->shape = ei_sc_shape_get(s, old->cores, memory, ei_sc_terms_copy(&old->terms));
+    ei_sc_lane_drop(&st->job->share, old);
+    ei_sc_shape_put(s, old);
+    ei_sc_stage_refresh(s, st);
+}
+
 static bool fits(const struct ei_sc_node *n, const struct ei_sc_shape *shape) {
     bool open = n->pos != EI_SC_NONE || (n->reserved == shape && !n->cordoned);
-    return open && n->free_cores >= shape->cores && n->free_memory >= shape->memory;
+    return open && n->free_cores >= shape->cores && n->free_memory >= shape->memory &&
+           ei_sc_terms_met(&n->terms, &shape->terms, true);
 }
 
 void ei_sc_shapes_unblock(struct ei_sched *s, uint32_t slot) {
@@ -134,7 +153,7 @@ void ei_sc_reserve(struct ei_sched *s, uint32_t shape_id) {
     for (uint32_t i = 0; i < s->node_count; i++) {
         const struct ei_sc_node *n = &s->nodes[i];
         if (!ei_sc_node_usable(s, n) || n->reserved != NULL || n->cores < shape->cores ||
-            n->memory < shape->memory)
+            n->memory < shape->memory || !ei_sc_terms_met(&n->terms, &shape->terms, false))
             continue;
         if (best == EI_SC_NONE || n->free_cores > s->nodes[best].free_cores)
             best = i;

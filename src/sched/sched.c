@@ -48,6 +48,7 @@ void ei_sched_destroy(struct ei_sched *s) {
     ei_sc_shapes_release(s);
     ei_sc_index_release(s);
     ei_sc_nodes_release(s);
+    ei_map_release(&s->names);
     free(s->stages);
     free(s->stage_free);
     free(s->touched);

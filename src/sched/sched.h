@@ -38,6 +38,7 @@ struct ei_sched_config {
     /* A task that fits a node only when others leave it gets one kept free for it after this long;
      * default 10 s, 0 = never. */
     uint64_t reserve_after_us;
+    bool keep_memory; /* do not start a task that ran out of memory again with twice as much */
 };
 void ei_sched_config_default(struct ei_sched_config *c);
 
@@ -51,12 +52,21 @@ struct ei_attempt {
     X(NODE_UP)                                                                                     \
     X(NODE_DOWN)                                                                                   \
     X(JOB_SUBMIT)                                                                                  \
-    X(JOB_CANCEL) X(JOB_RELEASE) X(TASK_RUNNING) X(TASK_DONE) X(TASK_FAILED) X(INPUT_LOST) X(TICK) \
-        X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN) X(NODE_RESUME)
+    X(JOB_CANCEL)                                                                                  \
+    X(JOB_RELEASE)                                                                                 \
+    X(TASK_RUNNING)                                                                                \
+    X(TASK_DONE) X(TASK_FAILED) X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON)      \
+        X(NODE_DRAIN) X(NODE_RESUME)
 enum ei_sched_event_type {
 #define X(name) EI_SCHED_##name,
     EI_SCHED_EVENTS(X)
 #undef X
+};
+
+/* A named resource: "gpu", "license"; in thousandths, so that tasks can share one. */
+struct ei_sched_extra {
+    const char *name;
+    uint32_t milli;
 };
 
 struct ei_sched_stage {
@@ -67,6 +77,11 @@ struct ei_sched_stage {
     uint64_t memory_bytes; /* per task, 0 = no claim */
     bool not_restartable;  /* its attempts are never preempted nor doubled */
     int64_t time_limit_us; /* of an attempt; longer counts as a fault (EI_TIMEOUT); 0 = none */
+    /* Only on nodes that have all of these labels, and for each task so much of these resources. */
+    const char *const *labels;
+    uint32_t label_count;
+    const struct ei_sched_extra *extras;
+    uint32_t extra_count;
 };
 
 /* Limits of a queue, a user or a job; 0 = none. */
@@ -97,6 +112,10 @@ struct ei_sched_event {
             uint32_t cores;
             uint64_t memory_bytes;
             const char *name; /* of the machine or worker: exclusion survives an incarnation */
+            const char *const *labels; /* "zone=a", "ssd": compared as they are */
+            uint32_t label_count;
+            const struct ei_sched_extra *extras;
+            uint32_t extra_count;
         } node_up;
         struct {
             uint64_t job; /* chosen by the caller, unique */
@@ -211,6 +230,7 @@ bool ei_sched_stage_counts(const struct ei_sched *s, uint64_t job, uint32_t stag
     X(WAITS_INPUT, "it waits for tasks of an earlier stage")                                       \
     X(NO_NODES, "no node is up")                                                                   \
     X(NO_NODE_LARGE_ENOUGH, "no node of the cluster is large enough for one task")                 \
+    X(NO_NODE_WITH_LABELS, "no node has the labels and named resources that it asks for")          \
     X(NODES_EXCLUDED, "the nodes with room are excluded after failures, cordoned or draining")     \
     X(NODES_FULL, "all nodes that could take it are full")                                         \
     X(OTHERS_FIRST, "other work is served first: its share is used up or its priority is lower")   \

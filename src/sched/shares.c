@@ -254,15 +254,18 @@ struct ei_sc_stage *ei_sc_share_pick(struct ei_sched *s) {
 
 /* ---- forgetting a shape ---- */
 
+/* The lane is empty. */
+void ei_sc_lane_drop(struct ei_sc_share *h, const struct ei_sc_shape *shape) {
+    struct ei_sc_lane *l = ei_sc_lane_find(h, shape);
+    if (l == NULL || l->first != NULL)
+        return;
+    EI_ASSERT(l->count == 0 && l->pos == EI_SC_NONE);
+    free(l->heap);
+    *l = h->lanes[--h->lane_count];
+}
+
 static void purge_lanes(struct ei_sc_share *h, const struct ei_sc_shape *shape) {
-    for (uint32_t i = 0; i < h->lane_count; i++) {
-        if (h->lanes[i].shape != shape)
-            continue;
-        EI_ASSERT(h->lanes[i].count == 0 && h->lanes[i].pos == EI_SC_NONE);
-        free(h->lanes[i].heap);
-        h->lanes[i] = h->lanes[--h->lane_count];
-        break;
-    }
+    ei_sc_lane_drop(h, shape);
     for (size_t i = 0; i < h->members.count; i++)
         purge_lanes(h->members.entries[i].value, shape);
 }

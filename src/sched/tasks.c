@@ -102,7 +102,7 @@ void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task
         st->waiting--;
         st->running++;
     }
-    ei_sc_node_take(s, slot, s->runs[r].cores, s->runs[r].memory);
+    ei_sc_node_take(s, slot, &s->runs[r], st->shape);
     ei_sc_share_charge(s, st->job, s->runs[r].cores, (int64_t)s->runs[r].memory);
     if (st->waiting == 0)
         ei_sc_stage_dequeue(s, st);
@@ -129,7 +129,7 @@ void ei_sc_run_end(struct ei_sched *s, uint32_t r) {
     s->run_free = r;
     s->run_live--;
     ei_sc_share_charge(s, st->job, -(int64_t)run.cores, -(int64_t)run.memory);
-    ei_sc_node_give(s, run.node, run.cores, run.memory);
+    ei_sc_node_give(s, run.node, &run, st->shape);
 }
 
 void ei_sc_run_kill(struct ei_sched *s, uint32_t r) {

@@ -70,12 +70,15 @@ static bool why_limited(const struct ei_sc_stage *st, struct ei_sched_reason *r)
 
 static void why_no_room(const struct ei_sched *s, const struct ei_sc_stage *st,
                         struct ei_sched_reason *r) {
-    bool large = false, usable = false;
+    bool large = false, usable = false, suitable = false;
     int64_t until = INT64_MAX;
     for (uint32_t i = 0; i < s->node_count; i++) {
         const struct ei_sc_node *n = &s->nodes[i];
         if (n->host == NULL)
             continue;
+        if (!ei_sc_terms_met(&n->terms, &st->shape->terms, false))
+            continue;
+        suitable = true;
         bool fits = n->cores >= st->shape->cores && n->memory >= st->shape->memory;
         large = large || fits;
         if (!ei_sc_node_usable(s, n)) {
@@ -91,14 +94,15 @@ static void why_no_room(const struct ei_sched *s, const struct ei_sc_stage *st,
         }
     }
     r->code = s->node_live == 0 ? EI_SCHED_WHY_NO_NODES
+              : !suitable       ? EI_SCHED_WHY_NO_NODE_WITH_LABELS
               : !large          ? EI_SCHED_WHY_NO_NODE_LARGE_ENOUGH
               : !usable         ? EI_SCHED_WHY_NODES_EXCLUDED
                                 : EI_SCHED_WHY_NODES_FULL;
     if (r->code == EI_SCHED_WHY_NODES_EXCLUDED && until != INT64_MAX)
         r->until_us = until;
     /* All is full, and others hold more than this job does: it is a matter of shares. */
-    if (r->code == EI_SCHED_WHY_NODES_FULL && st->job->share.cores * 2 < s->root.cores &&
-        s->jobs.count > 1)
+    if (r->code == EI_SCHED_WHY_NODES_FULL && st->shape->terms.extra_count == 0 &&
+        st->job->share.cores * 2 < s->root.cores && s->jobs.count > 1)
         r->code = EI_SCHED_WHY_OTHERS_FIRST;
 }
 

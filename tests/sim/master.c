@@ -56,7 +56,8 @@ static void attempt_over(struct sim *w, const struct ei_attempt *id, enum ledger
         struct sim_worker *k = &w->workers[a->worker];
         if (k->node == a->node) {
             k->ledger_cores -= st->cores;
-            k->ledger_memory -= st->memory;
+            k->ledger_memory -= a->memory;
+            k->ledger_gpu -= st->gpu ? 500 : 0;
         }
     }
     a->state = state;
@@ -140,15 +141,24 @@ static void on_launch(struct sim *w, const struct ei_sched_action *x) {
     w->doubled += t->live;
     charge(w, j, st->cores);
     EI_GROW(t->attempts, t->count, t->capacity);
-    t->attempts[t->count++] =
-        (struct sim_attempt){.state = LEDGER_LIVE, .worker = k->index, .node = x->node};
+    t->attempts[t->count++] = (struct sim_attempt){
+        .state = LEDGER_LIVE, .worker = k->index, .node = x->node, .memory = x->memory_bytes};
     t->live++;
     k->ledger_cores += st->cores;
-    k->ledger_memory += st->memory;
-    if (k->ledger_cores > k->cores || k->ledger_memory > k->memory)
+    k->ledger_memory += x->memory_bytes;
+    k->ledger_gpu += st->gpu ? 500 : 0;
+    if (st->even && k->index % 2 != 0)
+        sim_broken(w, ID_FMT " was launched on %s, which has not its label", ID_ARGS(x->id),
+                   k->name);
+    if (x->memory_bytes < st->memory)
+        sim_broken(w, ID_FMT " got less memory than it claims", ID_ARGS(x->id));
+    if (k->ledger_cores > k->cores || k->ledger_memory > k->memory ||
+        k->ledger_gpu > (k->index % 4 == 0 ? 1000u : 0u))
         sim_broken(w, ID_FMT " over-commits %s", ID_ARGS(x->id), k->name);
     w->launches++;
-    sim_send(w, k, false, (struct sim_event){.type = SIM_LAUNCH, .id = x->id, .node = x->node});
+    sim_send(w, k, false,
+             (struct sim_event){
+                 .type = SIM_LAUNCH, .id = x->id, .node = x->node, .memory = x->memory_bytes});
 }
 
 static void to_worker(struct sim *w, const struct ei_sched_action *x, enum sim_type type) {
@@ -334,6 +344,7 @@ static void node_down(struct sim *w, struct sim_worker *k) {
     k->draining = false; /* a new incarnation is not cordoned */
     k->ledger_cores = 0;
     k->ledger_memory = 0;
+    k->ledger_gpu = 0;
     struct ei_sched_event e = {.type = EI_SCHED_NODE_DOWN, .node = node};
     master_step(w, &e);
 }
@@ -346,8 +357,17 @@ static void on_register(struct sim *w, const struct sim_event *m) {
         node_down(w, k);
     k->node = k->session = ++w->next_node;
     (void)ei_map_put_u64(&w->nodes, k->node, k);
-    struct ei_sched_event e = {
-        .type = EI_SCHED_NODE_UP, .node = k->node, .u.node_up = {k->cores, k->memory, k->name}};
+    static const char *const even = "even";
+    static const struct ei_sched_extra gpu = {"gpu", 1000};
+    struct ei_sched_event e = {.type = EI_SCHED_NODE_UP,
+                               .node = k->node,
+                               .u.node_up = {.cores = k->cores,
+                                             .memory_bytes = k->memory,
+                                             .name = k->name,
+                                             .labels = &even,
+                                             .label_count = k->index % 2 == 0,
+                                             .extras = &gpu,
+                                             .extra_count = k->index % 4 == 0}};
     master_step(w, &e);
 }
 
@@ -416,13 +436,19 @@ static void on_input_lost(struct sim *w, const struct sim_event *m) {
 }
 
 static void submit(struct sim *w, struct sim_job *j) {
+    static const char *const even = "even";
+    static const struct ei_sched_extra gpu = {"gpu", 500};
     struct ei_sched_stage *specs = ei_calloc(j->stage_count, sizeof *specs);
     for (uint32_t i = 0; i < j->stage_count; i++)
         specs[i] = (struct ei_sched_stage){.tasks = j->stages[i].tasks,
                                            .inputs = j->stages[i].inputs,
                                            .input_count = j->stages[i].input_count,
                                            .cores = j->stages[i].cores,
-                                           .memory_bytes = j->stages[i].memory};
+                                           .memory_bytes = j->stages[i].memory,
+                                           .labels = &even,
+                                           .label_count = j->stages[i].even,
+                                           .extras = &gpu,
+                                           .extra_count = j->stages[i].gpu};
     struct ei_sched_dependency after = {j->after, j->after_how};
     struct ei_sched_event e = {.type = EI_SCHED_JOB_SUBMIT,
                                .u.submit = {.job = j->id,

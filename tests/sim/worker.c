@@ -79,6 +79,8 @@ static void begin(struct sim *w, struct sim_worker *k, struct sim_exec *x) {
         code = EI_IO;
     else if (!w->calm && k->full_until > w->now && sim_chance(w, 70))
         code = EI_NO_SPACE;
+    else if (x->memory < stage_of(w, &id)->needs)
+        code = EI_OUT_OF_MEMORY;
     else if (!w->calm && sim_chance(w, w->fail_percent))
         code = codes[sim_between(w, 0, 4)];
     else if (w->jobs[id.job - 1].poisoned && sim_chance(w, 20))
@@ -112,7 +114,7 @@ static void on_launch(struct sim *w, struct sim_worker *k, const struct sim_even
         return; /* an old session, or told twice */
     a->file_incarnation = k->incarnation;
     struct sim_stage *st = stage_of(w, &e->id);
-    struct sim_exec x = {e->id, st->cores, st->memory, true};
+    struct sim_exec x = {e->id, st->cores, e->memory, true};
     EI_GROW(k->execs, k->exec_count, k->exec_capacity);
     k->execs[k->exec_count++] = x;
     if (has_room(k, &x))

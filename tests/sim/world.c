@@ -80,6 +80,10 @@ static void make_stage(struct sim *w, struct sim_job *j, uint32_t id, uint32_t m
     st->task = ei_calloc(st->tasks, sizeof *st->task);
     st->cores = sim_chance(w, 80) ? 1 : (uint32_t)sim_between(w, 1, max_cores);
     st->memory = sim_chance(w, 60) ? 0 : (uint64_t)sim_between(w, 1, 4) << 30;
+    if (sim_chance(w, 5))
+        st->needs = (uint64_t)sim_between(w, 1, 8) << 30;
+    st->even = sim_chance(w, 5);
+    st->gpu = sim_chance(w, 5);
     st->run_us = sim_between(w, 5 * MS, sim_chance(w, 15) ? 20 * SECOND : SECOND);
     st->inputs = ei_calloc(id + 1, sizeof *st->inputs);
     for (uint32_t p = id; p-- > 0 && st->input_count < 3;) {

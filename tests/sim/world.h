@@ -26,6 +26,7 @@ enum ledger { /* what the outside knows of an attempt */
 struct sim_attempt {
     enum ledger state;
     uint32_t worker;
+    uint64_t memory;
     uint64_t node;
     bool file, corrupt; /* on the worker's disk, while its incarnation lasts */
     uint64_t file_incarnation;
@@ -39,7 +40,8 @@ struct sim_task {
 struct sim_stage {
     struct sim_task *task;
     uint32_t tasks, cores;
-    uint64_t memory;
+    uint64_t memory, needs; /* claimed; and what it takes, or it runs out of it */
+    bool even, gpu;         /* asks for label even, for half a gpu */
     uint32_t *inputs;
     uint32_t input_count;
     uint32_t drops, misses;
@@ -88,7 +90,7 @@ struct sim_worker {
     uint64_t used_memory;
     /* the master's side */
     uint64_t node; /* live session, 0 = none */
-    uint32_t ledger_cores;
+    uint32_t ledger_cores, ledger_gpu;
     uint64_t ledger_memory;
     int64_t last_to_worker, last_to_master; /* delivery times, for links in order */
 };
@@ -125,6 +127,7 @@ struct sim_event {
     uint64_t incarnation, node;
     struct ei_attempt id;
     enum ei_code code;
+    uint64_t memory;
     bool spared;
     uint32_t producer, tries;
     struct ei_attempt *lost; /* owned */

@@ -353,6 +353,55 @@ static void test_reasons(void **state) {
     story_end(&t, "reasons");
 }
 
+static void test_labels(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    static const char *const ssd[] = {"ssd"};
+    static const struct ei_sched_extra one_gpu[] = {{"gpu", 1000}}, part[] = {{"gpu", 400}};
+    node_up(&t, 1, "a", 8);
+    tell(&t, "Node b has an ssd and one gpu. Tasks that ask for them go there; two share the gpu.");
+    struct ei_sched_stage st = {.tasks = 3, .labels = ssd, .label_count = 1};
+    submit(&t, 1, "ann", 0, &st, 1);
+    assert_int_equal(why(&t, 1), EI_SCHED_WHY_NO_NODE_WITH_LABELS);
+    step(&t, (struct ei_sched_event){.type = EI_SCHED_NODE_UP,
+                                     .node = 2,
+                                     .u.node_up = {.cores = 8,
+                                                   .memory_bytes = 8 * GIB,
+                                                   .name = "b",
+                                                   .labels = ssd,
+                                                   .label_count = 1,
+                                                   .extras = one_gpu,
+                                                   .extra_count = 1}});
+    assert_int_equal(running_of(&t, 1), 3);
+    st = (struct ei_sched_stage){.tasks = 3, .extras = part, .extra_count = 1};
+    submit(&t, 2, "ann", 0, &st, 1);
+    assert_int_equal(running_of(&t, 2), 2);
+    assert_int_equal(why(&t, 2), EI_SCHED_WHY_NODES_FULL);
+    finish(&t, 2, 0, 0);
+    assert_true(launched(&t, id(2, 0, 2, 1), 2));
+    story_end(&t, "labels");
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 4);
+    tell(&t, "No claim: a core's share is 2 GiB. Out of memory: 4, then 8; then nothing is left.");
+    submit_flat(&t, 1, "ann", 2);
+    failed(&t, id(1, 0, 0, 1), 1, EI_OUT_OF_MEMORY, false);
+    assert_int_equal(action(&t, EI_SCHED_ACT_LAUNCH)->memory_bytes, 4 * GIB);
+    failed(&t, id(1, 0, 0, 2), 1, EI_OUT_OF_MEMORY, false);
+    assert_int_equal(action(&t, EI_SCHED_ACT_LAUNCH)->memory_bytes, 8 * GIB);
+    tell(&t, "A task that had less already asks for no more than the stage does now.");
+    failed(&t, id(1, 0, 1, 1), 1, EI_OUT_OF_MEMORY, false);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 0);
+    failed(&t, id(1, 0, 0, 3), 1, EI_OUT_OF_MEMORY, false);
+    assert_failed(&t, EI_OUT_OF_MEMORY);
+    story_end(&t, "out_of_memory");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue_weights),     cmocka_unit_test(test_queue_tree),
@@ -360,7 +409,8 @@ int main(void) {
         cmocka_unit_test(test_job_cap),           cmocka_unit_test(test_preemption),
         cmocka_unit_test(test_speculation),       cmocka_unit_test(test_reservation),
         cmocka_unit_test(test_time_and_order),    cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_reasons),           cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
