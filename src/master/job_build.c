@@ -40,6 +40,14 @@ static void build_stage(struct ei_job_stage *stage, const Eider__V1__StageSpec *
     }
 }
 
+static void copy_after(struct ei_job *job, const Eider__V1__JobSpec *spec) {
+    job->after_count = (uint32_t)spec->n_after;
+    job->after = ei_calloc(spec->n_after, sizeof *job->after);
+    for (size_t i = 0; i < spec->n_after; i++)
+        job->after[i] = (struct ei_sched_dependency){spec->after[i]->job,
+                                                     (enum ei_sched_after)spec->after[i]->after};
+}
+
 struct ei_job *ei_job_create(const Eider__V1__JobSpec *spec) {
     struct ei_job *job = ei_calloc(1, sizeof *job);
     job->spec = copy_spec(spec);
@@ -47,9 +55,14 @@ struct ei_job *ei_job_create(const Eider__V1__JobSpec *spec) {
     job->kind = kept(spec->kind);
     job->text = kept(spec->text);
     job->user = kept(spec->user);
-    job->queue = kept(spec->queue);
+    job->queue = kept(spec->queue != NULL && spec->queue[0] != '\0' ? spec->queue : "default");
     job->plan_text = kept(spec->plan_text);
     job->whole_reason = kept(spec->whole_reason);
+    job->priority = spec->priority;
+    job->begin_ms = spec->begin_ms;
+    job->time_limit_ms = spec->time_limit_ms;
+    job->keep_ms = spec->keep_ms;
+    copy_after(job, spec);
     job->stage_count = (uint32_t)spec->n_stages;
     job->stages = ei_calloc(spec->n_stages, sizeof *job->stages);
     for (size_t i = 0; i < spec->n_stages; i++)
@@ -115,6 +128,7 @@ void ei_job_destroy(struct ei_job *job) {
     free(job->warnings);
     free(job->failures);
     free(job->cancel_reason);
+    free(job->after);
     free(job->error);
     free(job->name);
     free(job->kind);

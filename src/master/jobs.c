@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "os/os.h"
+#include "sched/admission.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,23 +40,106 @@ static int next_id(struct ei_master *m, uint64_t *id, struct ei_error *e) {
     return 0;
 }
 
-void ei_job_start(struct ei_master *m, const struct ei_job *job) {
-    struct ei_sched_stage *stages = ei_calloc(job->stage_count, sizeof *stages);
+/* What the scheduler is told of a job; release with order_release. */
+struct order {
+    struct ei_sched_event event;
+    struct ei_sched_stage *stages;
+    struct ei_sched_dependency *after;
+    struct ei_sched_extra *extras;
+};
+
+/* Those that the scheduler has forgotten but the history remembers are judged here. */
+static uint32_t open_dependencies(const struct ei_master *m, const struct ei_job *job,
+                                  struct ei_sched_dependency *out) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < job->after_count; i++) {
+        const struct ei_job *other = ei_job_find(m, job->after[i].job);
+        if (other == NULL || !ei_job_finished(other))
+            out[count++] = job->after[i];
+    }
+    return count;
+}
+
+static void fill_stages(const struct ei_job *job, struct order *o) {
+    const Eider__V1__JobSpec *spec = job->spec;
+    o->stages = ei_calloc(job->stage_count, sizeof *o->stages);
+    o->extras = ei_calloc(spec->n_needs, sizeof *o->extras);
+    for (size_t i = 0; i < spec->n_needs; i++)
+        o->extras[i] = (struct ei_sched_extra){spec->needs[i]->name, spec->needs[i]->milli};
     for (uint32_t i = 0; i < job->stage_count; i++)
-        stages[i] = (struct ei_sched_stage){
+        o->stages[i] = (struct ei_sched_stage){
             .tasks = job->stages[i].task_count,
             .inputs = job->stages[i].inputs,
             .input_count = job->stages[i].input_count,
-            .cores = 1,
-            .memory_bytes = job->spec->memory_bytes,
+            .cores = EI_MAX(spec->task_cores, 1u),
+            .memory_bytes = spec->memory_bytes,
+            .time_limit_us = (int64_t)spec->task_time_limit_ms * 1000,
+            .labels = (const char *const *)spec->labels,
+            .label_count = (uint32_t)spec->n_labels,
+            .extras = o->extras,
+            .extra_count = (uint32_t)spec->n_needs,
         };
-    struct ei_sched_event event = {
+}
+
+static void order_fill(const struct ei_master *m, const struct ei_job *job, struct order *o) {
+    const Eider__V1__JobSpec *spec = job->spec;
+    int64_t now_us = ei_now_us(), wait_ms = spec->begin_ms - ei_unix_ms();
+    *o = (struct order){0};
+    fill_stages(job, o);
+    o->after = ei_calloc(job->after_count, sizeof *o->after);
+    o->event = (struct ei_sched_event){
         .type = EI_SCHED_JOB_SUBMIT,
-        .now_us = ei_now_us(),
-        .u.submit = {job->id, stages, job->stage_count, job->spec->priority, job->user, job->queue},
+        .now_us = now_us,
+        .u.submit = {.job = job->id,
+                     .stages = o->stages,
+                     .stage_count = job->stage_count,
+                     .priority = job->priority,
+                     .user = job->user,
+                     .queue = job->queue,
+                     .limits = {.cores = spec->max_cores, .memory_bytes = spec->max_memory_bytes},
+                     .not_before_us =
+                         spec->begin_ms > 0 && wait_ms > 0 ? now_us + wait_ms * 1000 : 0,
+                     .time_limit_us = (int64_t)spec->time_limit_ms * 1000,
+                     .after = o->after,
+                     .after_count = open_dependencies(m, job, o->after)},
     };
-    ei_master_step(m, &event);
-    free(stages);
+}
+
+static void order_release(struct order *o) {
+    free(o->stages);
+    free(o->after);
+    free(o->extras);
+}
+
+static int check_dependencies(const struct ei_master *m, const struct ei_job *job,
+                              struct ei_error *e) {
+    for (uint32_t i = 0; i < job->after_count; i++) {
+        const struct ei_job *other = ei_job_find(m, job->after[i].job);
+        enum ei_sched_after after = job->after[i].after;
+        if (other == NULL || !ei_job_finished(other) || after == EI_SCHED_AFTER_END)
+            continue;
+        if ((other->state == EI_JOB_SUCCEEDED) != (after == EI_SCHED_AFTER_OK))
+            return ei_fail(e, EI_INVALID,
+                           "job %llu has %s already: a job that waits for it to %s never starts",
+                           (unsigned long long)other->id, ei_job_state_name(other->state),
+                           after == EI_SCHED_AFTER_OK ? "succeed" : "fail");
+    }
+    return 0;
+}
+
+int ei_job_admitted(struct ei_master *m, const struct ei_job *job, struct ei_error *e) {
+    struct order o;
+    order_fill(m, job, &o);
+    int rc = ei_sched_may_submit(m->sched, &o.event, e);
+    order_release(&o);
+    return rc == 0 ? check_dependencies(m, job, e) : -1;
+}
+
+void ei_job_start(struct ei_master *m, const struct ei_job *job) {
+    struct order o;
+    order_fill(m, job, &o);
+    ei_master_step(m, &o.event);
+    order_release(&o);
 }
 
 int ei_jobs_have_room(const struct ei_master *m, uint32_t count, struct ei_error *e) {
@@ -68,9 +152,13 @@ int ei_jobs_have_room(const struct ei_master *m, uint32_t count, struct ei_error
 struct ei_job *ei_job_submit(struct ei_master *m, const Eider__V1__JobSpec *spec,
                              struct ei_session *submitter, struct ei_error *e) {
     uint64_t id;
-    if (ei_spec_check(spec, e) != 0 || ei_jobs_have_room(m, 1, e) != 0 || next_id(m, &id, e) != 0)
+    if (ei_spec_check(spec, e) != 0 || ei_jobs_have_room(m, 1, e) != 0)
         return NULL;
     struct ei_job *job = ei_job_create(spec);
+    if (ei_job_admitted(m, job, e) != 0 || next_id(m, &id, e) != 0) {
+        ei_job_destroy(job);
+        return NULL;
+    }
     job->id = id;
     job->submitter = submitter;
     EI_GROW(m->jobs, m->job_count, m->job_capacity);
@@ -148,15 +236,27 @@ static void keep_figures(struct ei_master *m, struct ei_job *job) {
     }
 }
 
+/* The caller frees. */
+static char *cancel_text(const struct ei_job *job, enum ei_code code) {
+    unsigned long long id = job->id;
+    if (job->cancel_reason != NULL)
+        return ei_asprintf("job %llu was cancelled: %s", id, job->cancel_reason);
+    if (code == EI_TIMEOUT)
+        return ei_asprintf("job %llu was cancelled after its time limit of %.1f s", id,
+                           (double)job->time_limit_ms / 1000);
+    if (job->after_count > 0)
+        return ei_asprintf("job %llu was cancelled: a job that it waited for did not end as asked",
+                           id);
+    return ei_asprintf("job %llu was cancelled", id);
+}
+
 static void finish(struct ei_master *m, struct ei_job *job, const struct ei_sched_action *a) {
     job->ended_us = ei_now_us();
     job->ended_ms = ei_unix_ms();
     if (a->state == EI_JOB_FAILED) {
         explain_failure(job, a);
     } else if (a->state == EI_JOB_CANCELLED) {
-        char *text =
-            ei_asprintf("job %llu was cancelled: %s", (unsigned long long)job->id,
-                        job->cancel_reason != NULL ? job->cancel_reason : "no reason given");
+        char *text = cancel_text(job, a->code);
         set_error(job, a->code != EI_OK ? a->code : EI_CANCELLED, text, 0);
         free(text);
     }

@@ -129,6 +129,7 @@ static int open_state(struct ei_master *m, const struct options *o, struct ei_er
     ei_sched_config_default(&config);
     if (ei_sched_create(&m->sched, &config) != 0)
         return ei_fail(e, EI_INTERNAL, "the scheduler could not be started");
+    ei_settings_start(m);
     return 0;
 }
 

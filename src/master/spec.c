@@ -145,13 +145,39 @@ static int check_stage(const Eider__V1__JobSpec *spec, size_t i, struct ei_error
     return check_output(s, i + 1 == spec->n_stages, e);
 }
 
+static int check_order(const Eider__V1__JobSpec *spec, struct ei_error *e) {
+    if (spec->n_after > EI_JOB_AFTER_MAX)
+        return ei_fail(e, EI_LIMIT, "the job waits for %zu others, the limit is %d", spec->n_after,
+                       EI_JOB_AFTER_MAX);
+    for (size_t i = 0; i < spec->n_after; i++)
+        if (spec->after[i]->after > EIDER__V1__AFTER__AFTER_FAIL)
+            return ei_fail(e, EI_INVALID, "the job waits for another one in an unknown way");
+    if (spec->begin_ms < 0 || spec->begin_ms > EI_JOB_MS_MAX ||
+        spec->time_limit_ms > EI_JOB_MS_MAX || spec->task_time_limit_ms > EI_JOB_MS_MAX ||
+        spec->keep_ms > EI_JOB_MS_MAX)
+        return ei_fail(e, EI_INVALID, "a time of the job is beyond all limits");
+    if (spec->task_cores > EI_WORKER_CORES_MAX)
+        return ei_fail(e, EI_LIMIT, "a task cannot have %u cores, the limit is %d",
+                       spec->task_cores, EI_WORKER_CORES_MAX);
+    if (spec->n_needs > EI_JOB_TERMS_MAX || spec->n_labels > EI_JOB_TERMS_MAX)
+        return ei_fail(e, EI_LIMIT, "the job asks for more than %d resources or labels",
+                       EI_JOB_TERMS_MAX);
+    for (size_t i = 0; i < spec->n_needs; i++)
+        if (check_name("the name of a resource", spec->needs[i]->name, true, e) != 0)
+            return -1;
+    for (size_t i = 0; i < spec->n_labels; i++)
+        if (check_name("a label", spec->labels[i], true, e) != 0)
+            return -1;
+    return 0;
+}
+
 int ei_spec_check(const Eider__V1__JobSpec *spec, struct ei_error *e) {
     if (spec == NULL)
         return ei_fail(e, EI_INVALID, "the job is empty");
     if (check_name("the job's name", spec->name, false, e) != 0 ||
         check_name("the job's kind", spec->kind, false, e) != 0 ||
         check_name("the job's user", spec->user, false, e) != 0 ||
-        check_name("the job's queue", spec->queue, false, e) != 0)
+        check_name("the job's queue", spec->queue, false, e) != 0 || check_order(spec, e) != 0)
         return -1;
     if (spec->n_stages < 1 || spec->n_stages > EI_JOB_STAGES_MAX)
         return ei_fail(e, EI_LIMIT, "the job has %zu stages, allowed are 1 to %d", spec->n_stages,

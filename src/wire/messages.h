@@ -31,6 +31,10 @@ enum ei_role {
     X(CANCEL_JOB, 22, Eider__V1__CancelJob, eider__v1__cancel_job, EI_ROLE_GATEWAY)                \
     X(RELEASE_JOB, 23, Eider__V1__ReleaseJob, eider__v1__release_job, EI_ROLE_GATEWAY)             \
     X(JOB_UPDATE, 24, Eider__V1__JobUpdate, eider__v1__job_update, EI_ROLE_MASTER)                 \
+    X(GET_RESULT, 25, Eider__V1__GetResult, eider__v1__get_result, EI_ROLE_GATEWAY)                \
+    X(GET_RESULT_REPLY, 26, Eider__V1__GetResultReply, eider__v1__get_result_reply,                \
+      EI_ROLE_MASTER)                                                                              \
+    X(RUN_SQL, 27, Eider__V1__RunSql, eider__v1__run_sql, EI_ROLE_MASTER)                          \
     X(CATALOG_CREATE, 30, Eider__V1__CatalogCreate, eider__v1__catalog_create, EI_ROLE_GATEWAY)    \
     X(CATALOG_DROP, 31, Eider__V1__CatalogDrop, eider__v1__catalog_drop, EI_ROLE_GATEWAY)          \
     X(CATALOG_LIST, 32, Eider__V1__CatalogList, eider__v1__catalog_list, EI_ROLE_GATEWAY)          \
