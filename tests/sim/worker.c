@@ -249,7 +249,7 @@ void worker_handle(struct sim *w, struct sim_event *e) {
         struct sim_event later = *e;
         later.at = k->paused_until;
         e->lost = NULL;
-        sim_push(w, later);
+        sim_postpone(w, later);
         return;
     }
     struct sim_exec *x = exec_find(k, &e->id);

@@ -41,9 +41,8 @@ static bool before(const struct sim_event *a, const struct sim_event *b) {
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-void sim_push(struct sim *w, struct sim_event e) {
-    e.at = EI_MAX(e.at, w->now);
-    e.order = ++w->order;
+/* Later, but before what came after it. */
+void sim_postpone(struct sim *w, struct sim_event e) {
     EI_GROW(w->heap, w->heap_count, w->heap_capacity);
     size_t pos = w->heap_count++;
     while (pos > 0 && before(&e, &w->heap[(pos - 1) / 2])) {
@@ -51,6 +50,12 @@ void sim_push(struct sim *w, struct sim_event e) {
         pos = (pos - 1) / 2;
     }
     w->heap[pos] = e;
+}
+
+void sim_push(struct sim *w, struct sim_event e) {
+    e.at = EI_MAX(e.at, w->now);
+    e.order = ++w->order;
+    sim_postpone(w, e);
 }
 
 static struct sim_event pop(struct sim *w) {

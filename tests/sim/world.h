@@ -165,6 +165,7 @@ struct sim {
 void sim_init(struct sim *w, uint64_t seed, uint32_t nodes, bool verbose);
 void sim_release(struct sim *w);
 void sim_push(struct sim *w, struct sim_event e);
+void sim_postpone(struct sim *w, struct sim_event e);
 void sim_run(struct sim *w);
 void sim_broken(struct sim *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool sim_chance(struct sim *w, uint32_t percent);
