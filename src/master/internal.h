@@ -89,6 +89,7 @@ struct ei_peer {
     uint64_t node; /* the scheduler's name for this incarnation, 0 = not known to it */
     struct ei_flight *flights;
     size_t flight_count, flight_capacity;
+    struct ei_map flight_index; /* a hash of the id -> 1 + index into flights */
     struct ei_map known; /* job -> struct ei_known_job */
     /* what the end of this loop turn sends */
     struct ei_attempt *launches, *kills;
@@ -261,6 +262,7 @@ void ei_peer_node_down(struct ei_master *m, struct ei_peer *p);
 void ei_peers_check(struct ei_master *m, int64_t now_us);
 void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t job);
 struct ei_flight *ei_peer_flight(struct ei_peer *p, const struct ei_attempt *id);
+void ei_peer_take_off(struct ei_peer *p, const struct ei_attempt *id, int64_t now_us);
 void ei_peer_land(struct ei_peer *p, const struct ei_attempt *id); /* the attempt has ended */
 void ei_peer_destroy(struct ei_peer *p);
 void ei_on_register(struct ei_session *l, const struct ei_message *msg);

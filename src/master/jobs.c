@@ -78,6 +78,7 @@ static void fill_stages(const struct ei_job *job, struct order *o) {
             .label_count = (uint32_t)spec->n_labels,
             .extras = o->extras,
             .extra_count = (uint32_t)spec->n_needs,
+            .expected_us = spec->stages[i]->native_noop ? 1 : 0,
         };
 }
 

@@ -9,6 +9,7 @@
  * the epoch of its registration. */
 #include "master/internal.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "os/os.h"
 #include "pki/pki.h"
@@ -38,17 +39,41 @@ static bool same_attempt(const struct ei_attempt *a, const struct ei_attempt *b)
            a->attempt == b->attempt;
 }
 
+/* Two attempts with the same hash are rare: then the index names one of them. */
+static uint64_t flight_key(const struct ei_attempt *id) {
+    uint64_t low = (uint64_t)id->task << 32 | id->attempt;
+    return ei_mix64(ei_mix64(id->job) + id->stage) ^ ei_mix64(low);
+}
+
+static size_t find_flight(const struct ei_peer *p, const struct ei_attempt *id) {
+    size_t at = (size_t)(uintptr_t)ei_map_get_u64(&p->flight_index, flight_key(id)) - 1;
+    if (at < p->flight_count && same_attempt(&p->flights[at].id, id))
+        return at;
+    for (at = 0; at < p->flight_count && !same_attempt(&p->flights[at].id, id); at++)
+        ;
+    return at;
+}
+
 struct ei_flight *ei_peer_flight(struct ei_peer *p, const struct ei_attempt *id) {
-    for (size_t i = 0; i < p->flight_count; i++)
-        if (same_attempt(&p->flights[i].id, id))
-            return &p->flights[i];
-    return NULL;
+    size_t at = find_flight(p, id);
+    return at < p->flight_count ? &p->flights[at] : NULL;
+}
+
+void ei_peer_take_off(struct ei_peer *p, const struct ei_attempt *id, int64_t now_us) {
+    EI_GROW(p->flights, p->flight_count, p->flight_capacity);
+    p->flights[p->flight_count++] = (struct ei_flight){*id, now_us, 0};
+    (void)ei_map_put_u64(&p->flight_index, flight_key(id), (void *)p->flight_count);
 }
 
 void ei_peer_land(struct ei_peer *p, const struct ei_attempt *id) {
-    struct ei_flight *f = ei_peer_flight(p, id);
-    if (f != NULL)
-        *f = p->flights[--p->flight_count];
+    size_t at = find_flight(p, id);
+    if (at == p->flight_count)
+        return;
+    (void)ei_map_remove_u64(&p->flight_index, flight_key(id));
+    if (at == --p->flight_count)
+        return;
+    p->flights[at] = p->flights[p->flight_count];
+    (void)ei_map_put_u64(&p->flight_index, flight_key(&p->flights[at].id), (void *)(at + 1));
 }
 
 static void clear_known(struct ei_peer *p) {
@@ -82,6 +107,7 @@ void ei_peer_destroy(struct ei_peer *p) {
     clear_known(p);
     clear_processes(p);
     free(p->flights);
+    ei_map_release(&p->flight_index);
     free(p->launches);
     free(p->kills);
     free(p->forgets);
@@ -120,6 +146,7 @@ void ei_peer_node_down(struct ei_master *m, struct ei_peer *p) {
                                  "the worker was lost while it ran the task", 0);
     }
     p->flight_count = 0;
+    ei_map_release(&p->flight_index);
     for (size_t i = 0; i < p->known.count; i++) {
         struct ei_known_job *k = p->known.entries[i].value;
         memset(k->generation, 0, k->stage_count * sizeof k->generation[0]);
@@ -148,7 +175,7 @@ static void fail_missing_attempts(struct ei_master *m, struct ei_peer *p, int64_
             i++;
             continue;
         }
-        p->flights[i] = p->flights[--p->flight_count];
+        ei_peer_land(p, &f.id);
         struct ei_job *job = ei_job_find(m, f.id.job);
         if (job != NULL)
             ei_task_note_failure(job, &f.id, p->name, EI_LOST,

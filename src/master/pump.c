@@ -26,8 +26,7 @@ static void launch(struct ei_master *m, const struct ei_sched_action *a) {
     struct ei_job_stage *stage = &job->stages[a->id.stage];
     if (stage->started_us == 0)
         stage->started_us = now_us;
-    EI_GROW(p->flights, p->flight_count, p->flight_capacity);
-    p->flights[p->flight_count++] = (struct ei_flight){a->id, now_us, 0};
+    ei_peer_take_off(p, &a->id, now_us);
     EI_GROW(p->launches, p->launch_count, p->launch_capacity);
     p->launches[p->launch_count++] = a->id;
     ei_master_want(m, p);

@@ -50,7 +50,8 @@ bool ei_task_to_output(const struct ei_master *m, const struct ei_job_stage *sta
     out->worker = p->name;
     out->address = p->address;
     out->host_id = p->host_id;
-    out->path = t->path;
+    /* a no-op leaves no file */
+    out->path = t->path != NULL ? t->path : (char *)(uintptr_t) "";
     out->file_bytes = t->file_bytes;
     out->rows = t->rows_out;
     return true;
@@ -145,11 +146,12 @@ static void record_output(struct ei_job *job, const struct ei_peer *p,
     const Eider__V1__TaskStats *stats = ev->stats != NULL ? ev->stats : &no_stats;
     struct ei_job_stage *stage = &job->stages[ev->id->stage];
     struct ei_task *t = &stage->tasks[ev->id->task];
+    const char *path = ev->output != NULL ? ev->output->path : NULL;
     if (t->attempt != 0)
         drop(stage, t);
     *t = (struct ei_task){
         .node = p->node,
-        .path = ei_strdup(ev->output != NULL && ev->output->path != NULL ? ev->output->path : ""),
+        .path = path != NULL && path[0] != '\0' ? ei_strdup(path) : NULL,
         .file_bytes = ev->output != NULL ? ev->output->file_bytes : 0,
         .rows_in = stats->rows_in,
         .rows_out = stats->rows_out,
@@ -176,10 +178,11 @@ static void record_output(struct ei_job *job, const struct ei_peer *p,
 static void task_done(struct ei_master *m, struct ei_peer *p, struct ei_job *job,
                       const struct ei_attempt *id, const Eider__V1__TaskEvent *ev) {
     uint64_t bytes = ev->output != NULL ? ev->output->file_bytes : 0;
-    struct ei_sched_event event = {.type = EI_SCHED_TASK_DONE,
-                                   .now_us = ei_now_us(),
-                                   .node = p->node,
-                                   .u.task = {*id, EI_OK, false, bytes}};
+    struct ei_sched_event event = {
+        .type = EI_SCHED_TASK_DONE,
+        .now_us = ei_now_us(),
+        .node = p->node,
+        .u.task = {*id, EI_OK, false, bytes, ev->stats != NULL ? ev->stats->wall_us : 0}};
     struct ei_attempt counts;
     uint64_t node;
     /* Whether it counts is the scheduler's word; the actions already rely on the output. */

@@ -15,10 +15,15 @@
 static const char *check_node_runs(const struct ei_sched *s, uint32_t slot, uint32_t *live) {
     const struct ei_sc_node *n = &s->nodes[slot];
     uint64_t cores = 0, memory = 0, extras = 0;
+    uint32_t ahead = 0;
     for (uint32_t i = 0; i < n->run_count; i++) {
         const struct ei_sc_run *run = &s->runs[n->runs[i]];
         REQUIRE(run->attempt > 0 && run->node == slot && run->node_id == n->id,
                 "a node lists an attempt that is not its own");
+        REQUIRE(run->at_node == i, "an attempt does not know its place on its node");
+        REQUIRE(!run->ahead || (run->cores == 0 && run->memory == 0),
+                "an attempt that waits for cores holds some");
+        ahead += run->ahead;
         cores += run->cores;
         memory += run->memory;
         const struct ei_sc_terms *asks = &s->stages[run->stage]->shape->terms;
@@ -33,6 +38,9 @@ static const char *check_node_runs(const struct ei_sched *s, uint32_t slot, uint
         extras -= n->terms.extras[k].milli - n->terms.extras[k].free;
     }
     REQUIRE(extras == 0, "the named resources of a node are wrong");
+    for (uint32_t r = n->ahead_first; r != EI_SC_NONE && ahead > 0; r = s->runs[r].ahead_next)
+        ahead--;
+    REQUIRE(ahead == 0 && n->ahead_count <= EI_SC_AHEAD_MAX, "a node's queue is wrong");
     REQUIRE(cores <= n->cores && memory <= n->memory, "a node is over-committed");
     REQUIRE(n->cores - cores == n->free_cores, "a node's free cores are wrong");
     REQUIRE(n->memory - memory == n->free_memory, "a node's free memory is wrong");

@@ -20,6 +20,9 @@
 #define EI_SC_POLL_US INT64_C(1000000)
 #define EI_SC_UNHOLD_BATCH 8u
 #define EI_SC_AVOID_TRIES 4u
+#define EI_SC_AHEAD_US 5000u  /* of work a core that is handed out ahead; also of one task */
+#define EI_SC_AHEAD_MAX 1024u /* tasks, a node */
+#define EI_SC_AHEAD_WAIT_US INT64_C(200000)
 
 struct ei_sc_share;
 struct ei_sc_stage;
@@ -58,8 +61,10 @@ struct ei_sc_node {
     struct ei_sc_host *host; /* NULL = free slot */
     uint32_t cores, free_cores;
     uint64_t memory, free_memory;
-    uint32_t *runs; /* live attempts: at most one a core */
-    uint32_t run_count;
+    uint32_t *runs; /* live attempts */
+    uint32_t run_count, run_capacity;
+    uint32_t ahead_first, ahead_last, ahead_count; /* those of them that hold no core yet */
+    bool ahead_timer;
     /* Outputs that were finished here, also such as are dropped or forgotten since: an entry counts
      * if its task says so too. Swept when it has doubled. */
     struct ei_sc_ref *outputs;
@@ -178,6 +183,9 @@ struct ei_sc_run {
     uint64_t node_id;
     uint64_t seq;                    /* of the launch */
     int64_t launched_us, started_us; /* started: INT64_MIN = not that we know */
+    uint32_t at_node;                /* where its node lists it */
+    bool ahead;                      /* waits in its node's queue, holds nothing; its neighbours: */
+    uint32_t ahead_prev, ahead_next;
 };
 
 /* ---- jobs.c ---- */
@@ -209,6 +217,7 @@ struct ei_sc_stage {
     uint32_t sample_count;
     uint32_t sample_ms[EI_SC_SAMPLES]; /* of how long its tasks took */
     uint32_t lost_task, lost_attempt;  /* the output lost last */
+    uint32_t task_us;                  /* what a task takes; 0 = not known */
 };
 
 struct ei_sc_job {
@@ -245,6 +254,7 @@ enum ei_sc_timer_kind {
     EI_SC_TIMER_SPECULATE, /* key job, sub stage */
     EI_SC_TIMER_RESERVE,   /* key shape */
     EI_SC_TIMER_DRAIN,     /* key node */
+    EI_SC_TIMER_AHEAD,     /* key node: does its queue move? */
 };
 struct ei_sc_timer {
     int64_t due_us;
@@ -258,6 +268,8 @@ struct ei_sched {
     int64_t now_us;
     uint64_t seq, picks;
     struct ei_sched_actions *out; /* during a step */
+    uint32_t ahead_slot;          /* in this step: node that may get tasks ahead */
+    uint32_t ahead_turn;
 
     struct ei_sc_node *nodes; /* by slot */
     uint32_t node_count, node_capacity, node_free, node_live;
@@ -379,6 +391,16 @@ void ei_sc_speculate(struct ei_sched *s, struct ei_sc_stage *st);
 void ei_sc_on_cordon(struct ei_sched *s, const struct ei_sched_event *e);
 void ei_sc_drain(struct ei_sched *s, uint64_t node);
 
+/* ahead.c */
+void ei_sc_ahead_measure(struct ei_sc_stage *st, uint64_t took_us);
+void ei_sc_ahead_at(struct ei_sched *s, uint32_t slot);
+void ei_sc_ahead_anywhere(struct ei_sched *s, struct ei_sc_job *j);
+bool ei_sc_ahead(struct ei_sched *s, struct ei_sc_stage *st);
+void ei_sc_ahead_push(struct ei_sched *s, uint32_t run);
+void ei_sc_ahead_unlink(struct ei_sched *s, uint32_t run);
+void ei_sc_ahead_promote(struct ei_sched *s, uint32_t slot);
+void ei_sc_ahead_timer(struct ei_sched *s, uint64_t node);
+
 /* place.c */
 struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory,
                                     struct ei_sc_terms terms); /* takes the terms */
@@ -394,7 +416,8 @@ void ei_sc_unhold_all(struct ei_sched *s);
 struct ei_sc_stage *ei_sc_find(const struct ei_sched *s, const struct ei_attempt *id);
 uint32_t ei_sc_task_run(const struct ei_sched *s, const struct ei_sc_stage *st, uint32_t task,
                         uint32_t attempt);
-void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t slot);
+void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t slot,
+                       bool ahead);
 void ei_sc_run_end(struct ei_sched *s, uint32_t run);
 void ei_sc_run_kill(struct ei_sched *s, uint32_t run);
 void ei_sc_task_push(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t avoid);

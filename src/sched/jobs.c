@@ -53,6 +53,7 @@ static void stage_init(struct ei_sched *s, struct ei_sc_job *j, uint32_t id,
                                .waiting = spec->tasks};
     st->time_limit_us = spec->time_limit_us;
     st->not_restartable = spec->not_restartable;
+    st->task_us = spec->expected_us;
     st->shape = ei_sc_shape_get(
         s, EI_MAX(spec->cores, 1u), spec->memory_bytes,
         ei_sc_terms_make(s, spec->labels, spec->label_count, spec->extras, spec->extra_count));
@@ -94,6 +95,7 @@ void ei_sc_on_submit(struct ei_sched *s, const struct ei_sched_event *e) {
     for (uint32_t i = 0; i < inputs; i++)
         j->stages[j->inputs[i]].has_readers = true;
     (void)ei_map_put_u64(&s->jobs, id, j);
+    ei_sc_ahead_anywhere(s, j);
     ei_sc_job_gate(s, j, e);
 }
 

@@ -165,7 +165,7 @@ void ei_sc_node_add(struct ei_sched *s, const struct ei_sched_event *e) {
                              .pos = EI_SC_NONE};
     n->terms = ei_sc_terms_make(s, e->u.node_up.labels, e->u.node_up.label_count,
                                 e->u.node_up.extras, e->u.node_up.extra_count);
-    n->runs = ei_malloc(n->cores * sizeof *n->runs);
+    n->ahead_first = n->ahead_last = EI_SC_NONE;
     n->free_cores = n->cores;
     n->free_memory = n->memory;
     if (n->host->nodes++ == 0) {

@@ -195,7 +195,7 @@ static bool start(struct ei_sched *s, struct ei_sc_stage *st, uint32_t avoid) {
     uint32_t slot = ei_sc_find_node(s, st->shape, avoid);
     if (slot == EI_SC_NONE)
         return false;
-    ei_sc_task_launch(s, st, ei_sc_task_pop(st), slot);
+    ei_sc_task_launch(s, st, ei_sc_task_pop(st), slot, false);
     return true;
 }
 
@@ -220,7 +220,8 @@ static void rotate(struct ei_sc_stage *st) {
 
 static void place_one(struct ei_sched *s, struct ei_sc_stage *st) {
     if (ei_sc_find_node(s, st->shape, 0) == EI_SC_NONE) {
-        block(s, st->shape);
+        if (!ei_sc_ahead(s, st))
+            block(s, st->shape);
         return;
     }
     st->shape->blocked_us = INT64_MAX;
@@ -232,7 +233,7 @@ static void place_one(struct ei_sched *s, struct ei_sc_stage *st) {
     }
     if (st->fresh < st->tasks) {
         uint32_t slot = ei_sc_find_node(s, st->shape, 0);
-        ei_sc_task_launch(s, st, st->fresh++, slot);
+        ei_sc_task_launch(s, st, st->fresh++, slot, false);
         return;
     }
     hold(s, st);

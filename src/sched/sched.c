@@ -134,6 +134,7 @@ static void apply(struct ei_sched *s, const struct ei_sched_event *e) {
 void ei_sched_step(struct ei_sched *s, const struct ei_sched_event *event,
                    struct ei_sched_actions *actions) {
     s->out = actions;
+    s->ahead_slot = EI_SC_NONE;
     s->now_us = EI_MAX(s->now_us, event->now_us);
     ei_sc_timers_run(s);
     apply(s, event);

@@ -55,8 +55,9 @@ struct ei_attempt {
     X(JOB_CANCEL)                                                                                  \
     X(JOB_RELEASE)                                                                                 \
     X(TASK_RUNNING)                                                                                \
-    X(TASK_DONE) X(TASK_FAILED) X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON)      \
-        X(NODE_DRAIN) X(NODE_RESUME)
+    X(TASK_DONE)                                                                                   \
+    X(TASK_FAILED) X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN)     \
+        X(NODE_RESUME)
 enum ei_sched_event_type {
 #define X(name) EI_SCHED_##name,
     EI_SCHED_EVENTS(X)
@@ -82,6 +83,7 @@ struct ei_sched_stage {
     uint32_t label_count;
     const struct ei_sched_extra *extras;
     uint32_t extra_count;
+    uint32_t expected_us; /* what a task takes, if that is known; else it is measured; 0 = not */
 };
 
 /* Limits of a queue, a user or a job; 0 = none. */
@@ -138,6 +140,7 @@ struct ei_sched_event {
             enum ei_code code;  /* TASK_FAILED */
             bool not_its_fault; /* TASK_FAILED: does not count against max_attempts */
             uint64_t bytes_out; /* TASK_DONE */
+            uint64_t took_us; /* TASK_DONE: its own time, as the worker measured it; 0 = unknown */
         } task;
         struct {
             /* The reader: goes back to waiting, does not count as failed. With attempt 0: the

@@ -55,7 +55,7 @@ static void double_slow(struct ei_sched *s, struct ei_sc_stage *st) {
         uint32_t slot = ei_sc_index_find(s, st->shape, s->nodes[run->node].host->id);
         if (slot == EI_SC_NONE)
             continue;
-        ei_sc_task_launch(s, st, t, slot);
+        ei_sc_task_launch(s, st, t, slot, false);
         room--;
     }
 }

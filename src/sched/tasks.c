@@ -68,18 +68,25 @@ static uint32_t run_alloc(struct ei_sched *s) {
 static void unlink_run(struct ei_sched *s, struct ei_sc_stage *st, uint32_t r) {
     const struct ei_sc_run *run = &s->runs[r];
     struct ei_sc_node *n = &s->nodes[run->node];
-    uint32_t at_node = 0;
-    while (n->runs[at_node] != r)
-        at_node++;
-    n->runs[at_node] = n->runs[--n->run_count];
+    n->runs[run->at_node] = n->runs[--n->run_count];
+    s->runs[n->runs[run->at_node]].at_node = run->at_node;
     uint32_t *at = &st->task[run->task].at;
     while (*at != r)
         at = &s->runs[*at].sibling;
     *at = run->sibling;
 }
 
-/* The task was taken from those that wait, or runs already and gets a second attempt. */
-void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t slot) {
+static void list_at_node(struct ei_sched *s, uint32_t r) {
+    struct ei_sc_node *n = &s->nodes[s->runs[r].node];
+    EI_GROW(n->runs, n->run_count, n->run_capacity);
+    s->runs[r].at_node = n->run_count;
+    n->runs[n->run_count++] = r;
+}
+
+/* The task was taken from those that wait, or runs already and gets a second attempt. Ahead: it
+ * waits on the node for cores. */
+void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t slot,
+                       bool ahead) {
     struct ei_sc_task *t = &st->task[task];
     bool second = t->state == EI_SC_RUNNING;
     uint32_t r = run_alloc(s);
@@ -88,13 +95,13 @@ void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task
                                     .attempt = ++t->last_attempt,
                                     .node = slot,
                                     .sibling = second ? t->at : EI_SC_NONE,
-                                    .cores = st->shape->cores,
-                                    .memory = st->shape->memory,
+                                    .cores = ahead ? 0 : st->shape->cores,
+                                    .memory = ahead ? 0 : st->shape->memory,
                                     .seq = ++s->seq,
                                     .node_id = s->nodes[slot].id,
                                     .launched_us = s->now_us,
                                     .started_us = INT64_MIN};
-    s->nodes[slot].runs[s->nodes[slot].run_count++] = r;
+    list_at_node(s, r);
     t->at = r;
     t->state = EI_SC_RUNNING;
     st->retries += t->last_attempt > 1;
@@ -102,8 +109,12 @@ void ei_sc_task_launch(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task
         st->waiting--;
         st->running++;
     }
-    ei_sc_node_take(s, slot, &s->runs[r], st->shape);
-    ei_sc_share_charge(s, st->job, s->runs[r].cores, (int64_t)s->runs[r].memory);
+    if (ahead) {
+        ei_sc_ahead_push(s, r);
+    } else {
+        ei_sc_node_take(s, slot, &s->runs[r], st->shape);
+        ei_sc_share_charge(s, st->job, s->runs[r].cores, (int64_t)s->runs[r].memory);
+    }
     if (st->waiting == 0)
         ei_sc_stage_dequeue(s, st);
     if (st->job->state == EI_JOB_WAITING) {
@@ -124,12 +135,19 @@ void ei_sc_run_end(struct ei_sched *s, uint32_t r) {
     struct ei_sc_run run = s->runs[r];
     struct ei_sc_stage *st = s->stages[run.stage];
     unlink_run(s, st, r);
+    if (run.ahead)
+        ei_sc_ahead_unlink(s, r);
     s->runs[r].attempt = 0;
     s->runs[r].sibling = s->run_free;
     s->run_free = r;
     s->run_live--;
+    if (run.ahead) {
+        st->shape->blocked = false; /* there is room in the queue */
+        return;
+    }
     ei_sc_share_charge(s, st->job, -(int64_t)run.cores, -(int64_t)run.memory);
     ei_sc_node_give(s, run.node, &run, st->shape);
+    ei_sc_ahead_promote(s, run.node);
 }
 
 void ei_sc_run_kill(struct ei_sched *s, uint32_t r) {

@@ -65,8 +65,9 @@ static void push_running(struct worker *w, struct attempt *a) {
     free(bytes);
 }
 
-/* The one way into ATTEMPT_FINAL. The event is kept: it is said again after a reconnect. May free
- * the attempt and its job, if the job is forgotten. */
+/* The one way into ATTEMPT_FINAL. The event is kept: it is said again after a reconnect; not so
+ * that of a no-op, of which there are millions and which the master starts again. May free the
+ * attempt and its job, if the job is forgotten. */
 static void become_final(struct worker *w, struct attempt *a, Eider__V1__TaskEvent *event) {
     EI_ASSERT(a->state != ATTEMPT_FINAL);
     struct job *j = a->stage->job;
@@ -89,6 +90,8 @@ static void become_final(struct worker *w, struct attempt *a, Eider__V1__TaskEve
     free_work(w, a);
     if (!j->forgotten)
         ei_worker_event_push(w, a->event, a->event_len);
+    if (is_noop(a) && !j->forgotten)
+        ei_worker_attempt_drop(w, a);
     if (was_in_executor)
         ei_worker_job_left_executor(w, j);
 }

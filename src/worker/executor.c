@@ -97,7 +97,8 @@ static void fail_running(struct worker *w, const struct ei_error *death) {
             ei_fail(&e, EI_CANCELLED, "%s", a->stop_reason);
         else if (several && e.code == EI_OUT_OF_MEMORY)
             e.code = EI_LOST; /* which of them used the memory is not known: they may run again */
-        ei_worker_attempt_failed(w, a, &e, stopped || x->killed_because != NULL);
+        bool innocent = a->stage->spec->native_noop; /* it does nothing that could kill */
+        ei_worker_attempt_failed(w, a, &e, stopped || innocent || x->killed_because != NULL);
     }
 }
 

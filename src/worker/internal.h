@@ -185,6 +185,8 @@ bool ei_worker_output_published(struct worker *w, struct task_id id);
 void ei_worker_jobs_resend(struct worker *w);
 /* Ids of all attempts that are not final; the caller frees the array. */
 struct task_id *ei_worker_jobs_running(struct worker *w, size_t *count);
+/* Forgets one attempt that has ended. */
+void ei_worker_attempt_drop(struct worker *w, struct attempt *a);
 void ei_worker_job_left_executor(struct worker *w, struct job *j);
 void ei_worker_jobs_release(struct worker *w);
 struct task_id ei_worker_id(const Eider__V1__AttemptId *m);

@@ -179,10 +179,16 @@ void ei_worker_kill_tasks(struct worker *w, const Eider__V1__KillTasks *m) {
     ei_worker_pump(w);
 }
 
+void ei_worker_attempt_drop(struct worker *w, struct attempt *a) {
+    (void)ei_map_remove_u64(&a->stage->job->attempts, attempt_key(a->id));
+    ei_worker_attempt_destroy(w, a);
+}
+
 static void job_erase(struct worker *w, struct job *j) {
     for (size_t i = 0; i < j->attempts.count; i++)
         w->exchange_bytes -= ((struct attempt *)j->attempts.entries[i].value)->output_bytes;
-    ei_worker_remove_tree_later(w, ei_asprintf("%s/%" PRIu64, w->exchange_dir, j->id));
+    if (j->has_directory)
+        ei_worker_remove_tree_later(w, ei_asprintf("%s/%" PRIu64, w->exchange_dir, j->id));
     job_destroy(w, j);
 }
 

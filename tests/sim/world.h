@@ -46,6 +46,9 @@ struct sim_stage {
     uint32_t input_count;
     uint32_t drops, misses;
     int64_t run_us;
+    /* Its tasks are so short that workers get them before there are cores for them: the ledger does
+     * not count theirs (ei_sched_check does). */
+    bool quick, foretold;
 };
 struct sim_job {
     uint64_t id;
