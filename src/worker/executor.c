@@ -164,8 +164,8 @@ static void on_ready(void *data, const ProtobufCMessage *body, const struct ei_e
     struct worker *w = data;
     struct executor *x = &w->executor;
     struct ei_error failed;
-    if (x->state != EXECUTOR_STARTING)
-        return;
+    if (x->state != EXECUTOR_STARTING || (!body && e->code == EI_UNREACHABLE))
+        return; /* it died: its end says more */
     uv_timer_stop(&x->start_timer);
     if (!body || body->descriptor != &eider__v1__executor_ready__descriptor) {
         kill_executor(w, "it did not get ready");

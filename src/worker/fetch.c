@@ -161,8 +161,11 @@ static void part_done(struct part *p, const struct ei_error *e) {
         uv_timer_start(&p->file->turn, on_turn, 0, 0);
 }
 
+/* Nobody was given its path. */
 static void file_failed(struct fetched_file *f, const struct ei_error *e) {
     f->failed = true;
+    if (f->fd >= 0)
+        unlink(f->path);
     for (struct part *p = f->parts; p; p = p->next)
         part_done(p, e);
     file_detach(f);
@@ -202,7 +205,9 @@ static void on_written(uv_fs_t *fs) {
         chunk_end(c, NULL);
         return;
     }
-    ei_fail_errno(&e, EI_IO, result < 0 ? (int)-result : ENOSPC, "cannot write %s", c->file->path);
+    /* EI_IO would be the producer's trouble, this is ours */
+    ei_fail_errno(&e, EI_LOST, result < 0 ? (int)-result : ENOSPC, "cannot write %s",
+                  c->file->path);
     chunk_end(c, &e);
 }
 
@@ -358,14 +363,17 @@ static int file_begin(struct fetched_file *f, struct ei_error *e) {
     char *directory = ei_asprintf("%s/%" PRIu64, f->w->fetched_dir, f->id.job);
     int rc = ei_mkdirs(directory, 0700, e);
     free(directory);
-    if (rc != 0)
+    if (rc != 0) {
+        if (e->code == EI_IO)
+            e->code = EI_LOST; /* our disk, not the producer's */
         return -1;
+    }
     if (f->file_bytes < EI_EXCHANGE_HEADER_BYTES + EI_EXCHANGE_TRAILER_BYTES)
         return ei_fail(e, EI_CORRUPT, "an output of %" PRIu64 " bytes is too short to be one",
                        f->file_bytes);
     f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (f->fd < 0 || ftruncate(f->fd, (off_t)f->file_bytes) != 0)
-        return ei_fail_errno(e, EI_IO, errno, "cannot create %s", f->path);
+        return ei_fail_errno(e, EI_LOST, errno, "cannot create %s", f->path);
     uint64_t tail = EI_MIN(f->file_bytes, TAIL_BYTES);
     section_read(f, &f->head, 0, (size_t)EI_MIN(f->file_bytes, HEAD_BYTES));
     section_read(f, &f->tail, f->file_bytes - tail, (size_t)tail);
@@ -395,6 +403,9 @@ static struct fetched_file *file_create(struct worker *w, char *key, uint64_t jo
     uv_timer_init(&w->loop, &f->turn);
     f->turn.data = f;
     ei_map_put(&w->fetched, key, f);
+    struct job *j = ei_map_get_u64(&w->jobs, job);
+    if (j)
+        j->has_fetched = true;
     return f;
 }
 
@@ -464,15 +475,13 @@ void ei_worker_fetched_drop(struct worker *w, uint64_t job, uint32_t producer, u
 }
 
 void ei_worker_fetched_forget(struct worker *w, uint64_t job) {
-    bool any = false;
+    const struct job *j = ei_map_get_u64(&w->jobs, job);
     for (size_t i = w->fetched.count; i-- > 0;) { /* removal moves the last one into the hole */
         struct fetched_file *f = w->fetched.entries[i].value;
-        if (f->id.job != job)
-            continue;
-        any = true;
-        file_detach(f);
+        if (f->id.job == job)
+            file_detach(f);
     }
-    if (any)
+    if (j && j->has_fetched)
         ei_worker_remove_tree_later(w, ei_asprintf("%s/%" PRIu64, w->fetched_dir, job));
 }
 

@@ -94,6 +94,7 @@ struct job {
     struct ei_map attempts; /* attempt_key -> struct attempt */
     size_t in_executor;
     bool has_directory; /* below exchange_dir */
+    bool has_fetched;   /* ... and below fetched_dir */
     bool forgotten;     /* goes when nothing of it is in the executor any more */
 };
 

@@ -333,7 +333,9 @@ class Cluster:
         return document if isinstance(document, list) else document.get("processes", [])
 
     def recorded_pids(self, role=None):
-        return [p["pid"] for p in self.recorded() if role in (None, p["role"])]
+        """Of the processes that run now: pid 0 stands for one that is down, and os.kill takes it for
+        our own process group."""
+        return [p["pid"] for p in self.recorded() if role in (None, p["role"]) and p["pid"] > 0]
 
     def ports(self):
         """Every TCP port that a process of the cluster listens on."""
