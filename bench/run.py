@@ -19,6 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 from harness import (EIDER, FLIGHTS, Cluster, children, oracle, parse_csv, rss_bytes, run,  # noqa: E402
                      same_rows, tool)
+from tasks import tasks  # noqa: E402
 
 FLIGHT_QUERIES = {
     "delay by hour": f"SELECT hour(date) AS h, count(*) AS n, avg(delay) AS a, max(delay) AS m FROM '{FLIGHTS}' "
@@ -191,7 +192,7 @@ def flights(report, options):
                       times["duckdb"], 1.2, True)
 
 
-PARTS = [cold_start, warm_and_idle, ip_count, flights]
+PARTS = [cold_start, warm_and_idle, ip_count, flights, tasks]
 
 
 def main():

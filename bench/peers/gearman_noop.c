@@ -43,7 +43,7 @@ static int run_batches(gearman_client_st *client, long jobs, long in_flight) {
     for (long done = 0; done < jobs; done += in_flight) {
         for (long i = 0; i < in_flight; i++) {
             gearman_return_t rc;
-            gearman_client_add_task(client, NULL, NULL, "noop", NULL, "", 0, &rc);
+            gearman_client_add_task(client, NULL, NULL, "noop", NULL, NULL, 0, &rc);
             if (rc != GEARMAN_SUCCESS)
                 return -1;
         }

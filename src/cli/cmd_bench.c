@@ -234,7 +234,7 @@ static void print_tasks(const struct bench *b, const char *what, long n, double 
     double cpu[ROLE_COUNT];
     qsort(t->us, t->count, sizeof *t->us, ascending);
     for (int r = 0; r < ROLE_COUNT; r++)
-        cpu[r] = (double)(b->cpu_us[r] - before[r]) / (double)n;
+        cpu[r] = (double)(b->cpu_us[r] - EI_MIN(before[r], b->cpu_us[r])) / (double)n;
     if (b->form == EI_OUTPUT_JSON) {
         printf("{\"tasks_per_second\":%.1f,\"tasks\":%ld,\"seconds\":%.6f,\"p50_us\":%llu,"
                "\"p99_us\":%llu,\"cpu_us_per_task\":{",
