@@ -3,6 +3,7 @@
  *   main.c   the loop's thread: messages in and out, which run is where
  *   slots.c  the slot threads and their queue
  *   task.c   one task on one connection, in a slot's thread
+ *   files.c  a task whose rows go into files for people
  *
  * A run belongs to the loop's thread, except between ei_slots_push and its return by ei_slots_take:
  * then only `stop`, `lock` and the sampled figures may be touched from there. */
@@ -72,5 +73,8 @@ void ei_run_destroy(struct run *r);
 void ei_task_execute(struct engine *engine, struct run *r);
 void ei_engine_reopen(struct engine *engine, struct run *r);
 void ei_engine_trim(struct engine *engine);
+
+/* files.c */
+int ei_task_write_files(struct run *r, duckdb_connection c, struct ei_error *e);
 
 #endif

@@ -268,7 +268,8 @@ static int run_on_connection(struct task *t, struct ei_error *e) {
     if (rc == 0 && stopped(t, e)) {
         rc = -1;
     } else if (rc == 0) {
-        rc = write_output(t, e);
+        rc = t->m->spec->files != NULL ? ei_task_write_files(t->run, t->connection, e)
+                                       : write_output(t, e);
         if (rc != 0)
             explain(t, e);
     }
