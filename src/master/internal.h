@@ -176,6 +176,7 @@ struct ei_job {
     int64_t submitted_ms, started_ms, ended_ms; /* Unix time, for people */
     int64_t submitted_us, started_us, ended_us;
     size_t history_bytes;
+    uint32_t in_flight;     /* attempts, on all workers */
     struct ei_wait **waits; /* requests that wait for its end */
     size_t wait_count, wait_capacity;
     bool changed;       /* the submitter is to hear of a new state */
@@ -256,14 +257,18 @@ void ei_master_want(struct ei_master *m, struct ei_peer *p); /* p has something 
 
 /* peers.c */
 extern const struct ei_conn_events ei_master_conn_events;
+struct ei_job;
 struct ei_peer *ei_peer_by_node(const struct ei_master *m, uint64_t node);
 uint32_t ei_peers_cores(const struct ei_master *m); /* task slots of all live workers */
 void ei_peer_node_down(struct ei_master *m, struct ei_peer *p);
 void ei_peers_check(struct ei_master *m, int64_t now_us);
-void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t job);
+/* job NULL = is not remembered. Workers do not report what becomes of a forgotten job's attempts. */
+void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t id, struct ei_job *job);
 struct ei_flight *ei_peer_flight(struct ei_peer *p, const struct ei_attempt *id);
-void ei_peer_take_off(struct ei_peer *p, const struct ei_attempt *id, int64_t now_us);
-void ei_peer_land(struct ei_peer *p, const struct ei_attempt *id); /* the attempt has ended */
+void ei_peer_take_off(struct ei_peer *p, struct ei_job *job, const struct ei_attempt *id,
+                      int64_t now_us);
+/* The attempt has ended; job NULL = is not remembered. */
+void ei_peer_land(struct ei_peer *p, struct ei_job *job, const struct ei_attempt *id);
 void ei_peer_destroy(struct ei_peer *p);
 void ei_on_register(struct ei_session *l, const struct ei_message *msg);
 void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg);

@@ -59,16 +59,20 @@ struct ei_flight *ei_peer_flight(struct ei_peer *p, const struct ei_attempt *id)
     return at < p->flight_count ? &p->flights[at] : NULL;
 }
 
-void ei_peer_take_off(struct ei_peer *p, const struct ei_attempt *id, int64_t now_us) {
+void ei_peer_take_off(struct ei_peer *p, struct ei_job *job, const struct ei_attempt *id,
+                      int64_t now_us) {
+    job->in_flight++;
     EI_GROW(p->flights, p->flight_count, p->flight_capacity);
     p->flights[p->flight_count++] = (struct ei_flight){*id, now_us, 0};
     (void)ei_map_put_u64(&p->flight_index, flight_key(id), (void *)p->flight_count);
 }
 
-void ei_peer_land(struct ei_peer *p, const struct ei_attempt *id) {
+void ei_peer_land(struct ei_peer *p, struct ei_job *job, const struct ei_attempt *id) {
     size_t at = find_flight(p, id);
     if (at == p->flight_count)
         return;
+    if (job != NULL)
+        job->in_flight--;
     (void)ei_map_remove_u64(&p->flight_index, flight_key(id));
     if (at == --p->flight_count)
         return;
@@ -93,13 +97,18 @@ static void clear_processes(struct ei_peer *p) {
     p->process_count = 0;
 }
 
-void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t job) {
-    struct ei_known_job *known = ei_map_remove_u64(&p->known, job);
+void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t id, struct ei_job *job) {
+    for (size_t i = p->flight_count; job != NULL && job->in_flight > 0 && i-- > 0;) {
+        struct ei_attempt flight = p->flights[i].id;
+        if (flight.job == id)
+            ei_peer_land(p, job, &flight);
+    }
+    struct ei_known_job *known = ei_map_remove_u64(&p->known, id);
     if (known == NULL)
         return;
     free(known);
     EI_GROW(p->forgets, p->forget_count, p->forget_capacity);
-    p->forgets[p->forget_count++] = job;
+    p->forgets[p->forget_count++] = id;
     ei_master_want(m, p);
 }
 
@@ -141,9 +150,11 @@ void ei_peer_node_down(struct ei_master *m, struct ei_peer *p) {
     p->launch_count = p->kill_count = 0;
     for (size_t i = 0; i < p->flight_count; i++) {
         struct ei_job *job = ei_job_find(m, p->flights[i].id.job);
-        if (job != NULL)
-            ei_task_note_failure(job, &p->flights[i].id, p->name, EI_LOST,
-                                 "the worker was lost while it ran the task", 0);
+        if (job == NULL)
+            continue;
+        job->in_flight--;
+        ei_task_note_failure(job, &p->flights[i].id, p->name, EI_LOST,
+                             "the worker was lost while it ran the task", 0);
     }
     p->flight_count = 0;
     ei_map_release(&p->flight_index);
@@ -175,8 +186,8 @@ static void fail_missing_attempts(struct ei_master *m, struct ei_peer *p, int64_
             i++;
             continue;
         }
-        ei_peer_land(p, &f.id);
         struct ei_job *job = ei_job_find(m, f.id.job);
+        ei_peer_land(p, job, &f.id);
         if (job != NULL)
             ei_task_note_failure(job, &f.id, p->name, EI_LOST,
                                  "the task got lost when the worker's connection broke", 0);

@@ -26,7 +26,7 @@ static void launch(struct ei_master *m, const struct ei_sched_action *a) {
     struct ei_job_stage *stage = &job->stages[a->id.stage];
     if (stage->started_us == 0)
         stage->started_us = now_us;
-    ei_peer_take_off(p, &a->id, now_us);
+    ei_peer_take_off(p, job, &a->id, now_us);
     EI_GROW(p->launches, p->launch_count, p->launch_capacity);
     p->launches[p->launch_count++] = a->id;
     ei_master_want(m, p);
@@ -43,9 +43,9 @@ static void kill_attempt(struct ei_master *m, const struct ei_sched_action *a) {
 }
 
 static void forget(struct ei_master *m, uint64_t id) {
-    for (size_t i = 0; i < m->peers.count; i++)
-        ei_peer_forget_job(m, m->peers.entries[i].value, id);
     struct ei_job *job = ei_job_find(m, id);
+    for (size_t i = 0; i < m->peers.count; i++)
+        ei_peer_forget_job(m, m->peers.entries[i].value, id, job);
     if (job == NULL)
         return;
     job->forgotten = true;
@@ -239,9 +239,9 @@ static void send_launches(struct ei_master *m, struct ei_peer *p) {
     struct frame f = {0};
     for (size_t i = 0; i < p->launch_count; i++) {
         const struct ei_attempt *id = &p->launches[i];
-        const struct ei_job *job = ei_job_find(m, id->job);
-        if (job == NULL || job->spec == NULL) {
-            ei_peer_land(p, id); /* it ended while the worker's connection was down */
+        struct ei_job *job = ei_job_find(m, id->job);
+        if (job == NULL || job->spec == NULL || job->forgotten) {
+            ei_peer_land(p, job, id); /* it ended while the worker's connection was down */
             continue;
         }
         add_stage(m, &f, p, job, id->stage);

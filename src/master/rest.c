@@ -143,7 +143,7 @@ static void status_peer(const struct ei_peer *p, struct ei_json *j) {
         ei_json_int(j, "lost_ms", p->lost_ms);
     if (p->role == EI_ROLE_WORKER) {
         ei_json_uint(j, "cores", p->cores);
-        ei_json_uint(j, "running", p->flight_count);
+        ei_json_uint(j, "running", EI_MIN(p->flight_count, p->cores));
         ei_json_uint(j, "memory_bytes", p->memory_bytes);
         ei_json_uint(j, "disk_free_bytes", p->disk_free_bytes);
         ei_json_uint(j, "exchange_bytes", p->exchange_bytes);

@@ -65,7 +65,7 @@ static void count_cores(const struct ei_master *m, uint64_t *workers, uint64_t *
             continue;
         ++*workers;
         *cores += p->cores;
-        *busy += p->flight_count;
+        *busy += EI_MIN(p->flight_count, p->cores);
     }
 }
 

@@ -234,7 +234,7 @@ static void one_event(struct ei_master *m, struct ei_peer *p, const Eider__V1__T
     struct ei_attempt id = {ev->id->job, ev->id->stage, ev->id->task, ev->id->attempt};
     struct ei_job *job = ei_job_find(m, id.job);
     if (ev->state != EIDER__V1__TASK_STATE__TASK_RUNNING)
-        ei_peer_land(p, &id);
+        ei_peer_land(p, job, &id);
     if (job == NULL || id.stage >= job->stage_count ||
         id.task >= job->stages[id.stage].task_count || id.attempt == 0)
         return;
