@@ -4,8 +4,9 @@
  * as it does on the worker, which starts its tasks in the order in which it got them.
  *
  * How many depends on what the tasks of the stage took so far: together a few milliseconds a core.
- * A stage whose tasks are slower, or need named resources, gets nothing ahead. Attempts that wait
- * much longer than that, since the one before them did not end, are taken back. */
+ * A stage whose tasks are slower, or need named resources, or whose job stands under a limit of
+ * cores or memory (the worker starts the next task without asking) gets nothing ahead. Attempts
+ * that wait much longer than that, since the one before them did not end, are taken back. */
 #include "sched/internal.h"
 
 /* What tasks of the stage take, as far as is known: an average that forgets. */
@@ -47,7 +48,8 @@ bool ei_sc_ahead(struct ei_sched *s, struct ei_sc_stage *st) {
     struct ei_sc_node *n = &s->nodes[s->ahead_slot];
     if (!ei_sc_node_usable(s, n) || n->reserved != NULL || n->cores < st->shape->cores ||
         n->memory < st->shape->memory || n->ahead_count >= depth(n, st) ||
-        st->shape->terms.extra_count > 0 || !ei_sc_terms_met(&n->terms, &st->shape->terms, false))
+        st->shape->terms.extra_count > 0 || ei_sc_share_limited(&st->job->share) ||
+        !ei_sc_terms_met(&n->terms, &st->shape->terms, false))
         return false;
     ei_sc_task_launch(s, st, st->fresh++, s->ahead_slot, true);
     return true;

@@ -360,6 +360,7 @@ struct ei_sc_stage *ei_sc_share_pick(struct ei_sched *s);
 struct ei_sc_lane *ei_sc_lane_find(const struct ei_sc_share *h, const struct ei_sc_shape *shape);
 bool ei_sc_share_before(const struct ei_sc_share *a, const struct ei_sc_share *b);
 bool ei_sc_share_allows(const struct ei_sc_share *h, const struct ei_sc_shape *shape);
+bool ei_sc_share_limited(const struct ei_sc_share *h);
 bool ei_sc_limits_allow(const struct ei_sched_limits *l, uint64_t cores, uint64_t memory,
                         const struct ei_sc_shape *shape);
 void ei_sc_lane_drop(struct ei_sc_share *h, const struct ei_sc_shape *shape);

@@ -146,6 +146,15 @@ static bool limited(const struct ei_sched_limits *l) {
     return l->cores != 0 || l->memory_bytes != 0;
 }
 
+/* May a limit of cores or memory stop the job's next task? */
+bool ei_sc_share_limited(const struct ei_sc_share *h) {
+    for (; h != NULL; h = h->parent) {
+        if (limited(&h->limits) || (h->user != NULL && limited(&h->user->limits)))
+            return true;
+    }
+    return false;
+}
+
 static void refresh_lanes(struct ei_sc_share *h) {
     for (uint32_t i = 0; i < h->lane_count; i++)
         lane_refresh(h, h->lanes[i].shape);

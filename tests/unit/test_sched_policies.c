@@ -402,6 +402,29 @@ static void test_out_of_memory(void **state) {
     story_end(&t, "out_of_memory");
 }
 
+static void test_limits_hold_for_fast_tasks(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    struct ei_sched_limits three = {.cores = 3};
+    user_set(&t, "ann", 1, three);
+    node_up(&t, 1, "a", 4);
+    node_up(&t, 2, "b", 4);
+    tell(&t, "Tasks of 50 us would be handed out ahead; ann may have 3 cores, so hers are not.");
+    submit_flat(&t, 1, "ann", 40);
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < 37; i++) { /* in the order of their launches */
+        struct ei_sched_action x = t.launches[i];
+        step(&t, (struct ei_sched_event){.type = EI_SCHED_TASK_DONE,
+                                         .node = x.node,
+                                         .u.task = {.id = x.id, .took_us = 50}});
+        uint32_t running = running_of(&t, 1);
+        most = running > most ? running : most;
+    }
+    assert_int_equal(most, 3);
+    story_end(&t, "limits_fast");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue_weights),     cmocka_unit_test(test_queue_tree),
@@ -410,7 +433,7 @@ int main(void) {
         cmocka_unit_test(test_speculation),       cmocka_unit_test(test_reservation),
         cmocka_unit_test(test_time_and_order),    cmocka_unit_test(test_drain),
         cmocka_unit_test(test_reasons),           cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_out_of_memory),     cmocka_unit_test(test_limits_hold_for_fast_tasks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
