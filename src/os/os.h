@@ -46,6 +46,9 @@ uint64_t ei_process_cpu_us(pid_t pid);
 /* Gives free heap and the code pages of this program and its libraries back; those that are used
  * again are mapped again. For a process that has started, or was busy, and now waits. */
 void ei_drop_idle_memory(void);
+/* Bounds the address space of this process's data (RLIMIT_DATA). Nothing under a sanitizer: its own
+ * maps take terabytes. */
+void ei_limit_data(uint64_t bytes);
 /* Start time of a process in clock ticks since boot, 0 if it does not exist or is a zombie:
  * (pid, start) names a process for good. */
 uint64_t ei_process_start_ticks(pid_t pid);
@@ -58,7 +61,7 @@ struct ei_spawn {
     int pass_fd;               /* becomes descriptor 3 of the child; -1 = none */
     bool die_with_parent;      /* PR_SET_PDEATHSIG SIGKILL */
     bool own_session;          /* setsid */
-    uint64_t data_limit_bytes; /* RLIMIT_DATA, 0 = none */
+    uint64_t data_limit_bytes; /* as by ei_limit_data, 0 = none */
     int oom_score_adj;         /* 0 = leave */
 };
 /* Starts a child without copying this process's memory (vfork semantics). Descriptors other than

@@ -18,7 +18,27 @@
 #define CHILD_STACK_BYTES (64u << 10)
 #define FIRST_SAFE_FD 10 /* our own descriptors live above the ones the child gets */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DATA_LIMIT_POSSIBLE 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define DATA_LIMIT_POSSIBLE 0
+#endif
+#endif
+#ifndef DATA_LIMIT_POSSIBLE
+#define DATA_LIMIT_POSSIBLE 1
+#endif
+
 extern char **environ;
+
+static int limit_data(uint64_t bytes) {
+    struct rlimit limit = {bytes, bytes};
+    return DATA_LIMIT_POSSIBLE && bytes > 0 ? setrlimit(RLIMIT_DATA, &limit) : 0;
+}
+
+void ei_limit_data(uint64_t bytes) {
+    (void)limit_data(bytes); /* lowering a limit does not fail */
+}
 
 /* Shared with the child, which runs in this memory until it calls execve. */
 struct start {
@@ -88,11 +108,8 @@ static int child_main(void *arg) {
         if (getppid() != s->parent)
             return 127;
     }
-    if (o->data_limit_bytes > 0) {
-        struct rlimit limit = {o->data_limit_bytes, o->data_limit_bytes};
-        if (setrlimit(RLIMIT_DATA, &limit) != 0)
-            return child_failed(s, "setrlimit");
-    }
+    if (limit_data(o->data_limit_bytes) != 0)
+        return child_failed(s, "setrlimit");
     if (o->oom_score_adj != 0)
         child_oom(s);
     if (child_descriptors(s) != 0)

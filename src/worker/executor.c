@@ -21,17 +21,7 @@
 #define OOM_SCORE_ADJ 900
 
 /* A bound for what the memory limit of DuckDB does not see. Address space of data, not memory in
- * use: an allocator keeps more mapped than it uses. Sanitizers map terabytes. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DATA_LIMIT_POSSIBLE 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DATA_LIMIT_POSSIBLE 0
-#endif
-#endif
-#ifndef DATA_LIMIT_POSSIBLE
-#define DATA_LIMIT_POSSIBLE 1
-#endif
+ * use: an allocator keeps more mapped than it uses. */
 #define DATA_LIMIT_EXTRA_BYTES (512ull << 20)
 
 static void spawn_executor(struct worker *w);
@@ -237,10 +227,11 @@ static int spawn_with_socket(struct worker *w, struct ei_error *e) {
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
         return ei_fail_errno(e, EI_IO, errno, "cannot make a socket pair for the executor");
-    struct ei_spawn s = {
-        .argv = argv, .pass_fd = fds[1], .die_with_parent = true, .oom_score_adj = OOM_SCORE_ADJ};
-    if (DATA_LIMIT_POSSIBLE)
-        s.data_limit_bytes = w->o.memory_bytes * 2 + DATA_LIMIT_EXTRA_BYTES;
+    struct ei_spawn s = {.argv = argv,
+                         .pass_fd = fds[1],
+                         .die_with_parent = true,
+                         .data_limit_bytes = w->o.memory_bytes * 2 + DATA_LIMIT_EXTRA_BYTES,
+                         .oom_score_adj = OOM_SCORE_ADJ};
     x->pid = ei_spawn(&s, e);
     close(fds[1]);
     if (x->pid < 0) {
