@@ -241,6 +241,7 @@ class Cluster:
             if kind is None:
                 assert done.returncode == 0, f"down fails: {done.stderr}"
                 self.check_nothing_left()
+                self.check_no_reports()
         finally:
             for pid in self.left_over():
                 with contextlib.suppress(OSError):
@@ -385,6 +386,14 @@ class Cluster:
         assert not left, f"processes are left: {names}"
         assert not self.task_files(), f"files are left: {self.task_files()[:5]}"
         assert not os.path.exists(os.path.join(self.directory, "client.json")), "client.json is left"
+
+    def check_no_reports(self):
+        """What the processes of a sanitized build, or their assertions, have said."""
+        for path in glob.glob(os.path.join(self.directory, "log", "*.log")):
+            with open(path, encoding="utf-8", errors="replace") as f:
+                text = f.read()
+            found = re.search(r"(ERROR|WARNING|SUMMARY): \w+Sanitizer|runtime error: |assertion failed: ", text)
+            assert not found, f"{os.path.basename(path)}:\n{text[found.start():found.start() + 6000]}"
 
     def wait_no_task_files(self, seconds=5):
         wait_until(lambda: not self.task_files(), seconds, "exchange and executor files are deleted")
