@@ -79,10 +79,13 @@ static int run_client(in_port_t port, long jobs, long in_flight) {
 }
 
 int main(int argc, char **argv) {
+    long numbers[3] = {0};
+    for (int i = 2; i < argc && i < 5; i++)
+        numbers[i - 2] = strtol(argv[i], NULL, 10);
     if (argc == 3 && strcmp(argv[1], "worker") == 0)
-        return run_worker((in_port_t)atoi(argv[2]));
-    if (argc == 5 && strcmp(argv[1], "client") == 0 && atol(argv[3]) > 0 && atol(argv[4]) > 0)
-        return run_client((in_port_t)atoi(argv[2]), atol(argv[3]), atol(argv[4]));
+        return run_worker((in_port_t)numbers[0]);
+    if (argc == 5 && strcmp(argv[1], "client") == 0 && numbers[1] > 0 && numbers[2] > 0)
+        return run_client((in_port_t)numbers[0], numbers[1], numbers[2]);
     fprintf(stderr, "usage: gearman-noop worker PORT | client PORT JOBS IN_FLIGHT\n");
     return 2;
 }

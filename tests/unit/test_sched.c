@@ -359,6 +359,49 @@ static void test_exclusion(void **state) {
     story_end(&t, "exclusion");
 }
 
+static void took(struct story *t, struct ei_attempt a, uint64_t node, uint64_t us) {
+    step(t, (struct ei_sched_event){
+                .type = EI_SCHED_TASK_DONE, .node = node, .u.task = {.id = a, .took_us = us}});
+}
+
+static void test_ahead(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    struct ei_sched_stage quick = {.tasks = 12, .cores = 1, .expected_us = 2000};
+    node_up(&t, 1, "a", 1);
+    tell(&t, "Tasks of 2 ms: one runs, two more (5 ms of work) are handed out ahead.");
+    submit(&t, 1, "ann", 0, &quick, 1);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 3);
+    tell(&t, "The next one takes the core of the first; the queue is filled up.");
+    done(&t, id(1, 0, 0, 1), 1);
+    assert_true(launched(&t, id(1, 0, 3, 1), 1));
+    tell(&t, "An urgent job gets what comes free next, behind those few milliseconds.");
+    struct ei_sched_stage slow = {.tasks = 2, .cores = 1};
+    submit(&t, 2, "ben", 9, &slow, 1);
+    took(&t, id(1, 0, 1, 1), 1, 2000);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 0);
+    tell(&t, "The queue does not move: its task is taken back, the urgent job is not behind it.");
+    while (actions(&t, EI_SCHED_ACT_KILL) == 0)
+        tick(&t);
+    assert_true(t.now_us >= 200000);
+    done(&t, id(1, 0, 2, 1), 1);
+    assert_true(launched(&t, id(2, 0, 0, 1), 1));
+    tell(&t, "What turns out to be slow is not handed out ahead; what is fast, is.");
+    took(&t, id(2, 0, 0, 1), 1, 9000);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 1);
+    took(&t, id(2, 0, 1, 1), 1, 9000);
+    assert_true(launched(&t, id(1, 0, 3, 2), 1));
+    done(&t, id(1, 0, 3, 2), 1);
+    took(&t, action(&t, EI_SCHED_ACT_LAUNCH)->id, 1, 1000);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 2);
+    tell(&t, "The node goes: all of it starts again elsewhere.");
+    node_down(&t, 1);
+    node_up(&t, 2, "b", 4);
+    assert_true(actions(&t, EI_SCHED_ACT_LAUNCH) >= 4);
+    story_end(&t, "ahead");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life_of_a_job), cmocka_unit_test(test_bad_graphs),
@@ -366,7 +409,7 @@ int main(void) {
         cmocka_unit_test(test_retries),       cmocka_unit_test(test_fencing),
         cmocka_unit_test(test_node_dies),     cmocka_unit_test(test_lineage),
         cmocka_unit_test(test_input_lost),    cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_exclusion),
+        cmocka_unit_test(test_exclusion),     cmocka_unit_test(test_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
