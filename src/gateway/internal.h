@@ -3,10 +3,12 @@
  *   main.c       options, loop, ports, life
  *   master.c     the connection to the master: registration, reconnecting, job updates
  *   query.c      one statement from request to last row: the states, all on the loop thread
+ *   request.c    how it begins;  answer.c  what its client gets
  *   statement.c  what kind of statement a text is (pure text work)
  *   binder.c     the planner's environment: tables, names and types by DuckDB (in a work lane)
  *   prepare.c    statement -> job or local rows (in a work lane)
  *   literals.c   now() and its like become literals, once for all tasks
+ *   order.c      queue, priority, limits: how a statement is to run
  *   rows.c       result files -> JSON rows, a piece at a time (in a work lane)
  *   fetch.c      result files of other machines -> local files
  */
@@ -149,8 +151,22 @@ struct ei_fetch *ei_fetch_start(struct ei_gateway *g, const Eider__V1__Output *o
                                 uint32_t stage, const char *to_path, ei_fetch_fn fn, void *data);
 void ei_fetch_cancel(struct ei_fetch *f); /* fn is not called any more */
 
+/* ---- order.c ---- */
+Eider__V1__JobSpec *ei_order_create(const char *user);
+/* Members of the request's body that say how to run it. Only an admin may name another user. */
+int ei_order_read(struct json_object *body, bool admin, Eider__V1__JobSpec *order,
+                  struct ei_error *e);
+/* Moves what was ordered into the planned job. */
+void ei_order_apply(Eider__V1__JobSpec *order, Eider__V1__JobSpec *spec);
+
 /* ---- query.c ---- */
 void ei_query_on_http(struct ei_http_request *r, void *data);
+/* The same, but the answer is the job's id: it goes on by itself. */
+void ei_query_on_submit(struct ei_http_request *r, void *data);
+/* The rows of such a job. */
+void ei_query_on_result(struct ei_http_request *r, void *data);
+/* The master's cron. */
+void ei_query_on_run(struct ei_gateway *g, const Eider__V1__RunSql *m, uint64_t request);
 void ei_query_on_explain(struct ei_http_request *r, void *data);
 void ei_query_on_update(struct ei_gateway *g, const Eider__V1__JobUpdate *update);
 /* The master is gone: queries whose rows nobody has seen yet are submitted again. */

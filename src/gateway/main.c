@@ -15,6 +15,11 @@
 static const struct ei_http_route ROUTES[] = {
     {"POST", "/v1/sql", EI_ACCESS_SUBMIT, EI_SQL_MAX_BYTES, ei_query_on_http,
      "run one SQL statement; the answer streams as JSON lines"},
+    {"POST", "/v1/jobs", EI_ACCESS_SUBMIT, EI_SQL_MAX_BYTES, ei_query_on_submit,
+     "submit one SQL query that goes on by itself; the answer is {\"job\":ID}"},
+    {"GET", "/v1/jobs/:id/result", EI_ACCESS_SUBMIT, 0, ei_query_on_result,
+     "the rows of a submitted job, as /v1/sql answers; they are kept until they were read. "
+     "?format=json|text"},
     {"POST", "/v1/explain", EI_ACCESS_SUBMIT, EI_SQL_MAX_BYTES, ei_query_on_explain,
      "show how a query is split into stages"},
 };

@@ -70,6 +70,8 @@ static void on_message(struct ei_conn *c, void *data, const struct ei_message *m
     struct ei_gateway *g = data;
     if (m->type == EI_MSG_JOB_UPDATE)
         ei_query_on_update(g, (const Eider__V1__JobUpdate *)m->body);
+    else if (m->type == EI_MSG_RUN_SQL)
+        ei_query_on_run(g, (const Eider__V1__RunSql *)m->body, m->request);
     (void)c;
 }
 

@@ -46,6 +46,7 @@ const char *ei_http_query(const struct ei_http_request *r, const char *name); /*
 const char *ei_http_header(const struct ei_http_request *r, const char *name); /* or NULL */
 const char *ei_http_body(const struct ei_http_request *r, size_t *len);
 const char *ei_http_user(const struct ei_http_request *r); /* token's or certificate's name */
+enum ei_access ei_http_access(const struct ei_http_request *r);
 
 /* Whole response; ends the exchange. */
 void ei_http_respond(struct ei_http_request *r, int status, const char *content_type,

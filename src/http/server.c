@@ -77,6 +77,7 @@ static bool admit(struct ei_http_request *r) {
     if (status == 0) {
         ei_buf_release(&allow);
         enum ei_access access = access_of(r);
+        r->access = access;
         if (access >= r->route->access)
             return true;
         if (access == EI_ACCESS_PUBLIC)
@@ -372,6 +373,10 @@ const char *ei_http_header(const struct ei_http_request *r, const char *name) {
 const char *ei_http_body(const struct ei_http_request *r, size_t *len) {
     *len = r->parse.body.len;
     return r->parse.body.data == NULL ? "" : r->parse.body.data;
+}
+
+enum ei_access ei_http_access(const struct ei_http_request *r) {
+    return r->access;
 }
 
 const char *ei_http_user(const struct ei_http_request *r) {

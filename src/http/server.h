@@ -40,8 +40,9 @@ struct ei_http_request {
     const struct ei_http_route *route;
     struct ei_http_pair params[EI_HTTP_PARAMS_MAX];
     size_t param_count;
-    char *param_text; /* owned: behind params */
-    char *user;       /* owned, or NULL */
+    char *param_text;      /* owned: behind params */
+    char *user;            /* owned, or NULL */
+    enum ei_access access; /* that it has */
     bool started, head_only, close_after, wants_drain;
     void (*drained)(void *);
     void (*aborted)(void *);

@@ -61,6 +61,12 @@ void ei_history_add(struct ei_master *m, struct ei_job *job) {
     m->history_bytes += job->history_bytes;
 }
 
+void ei_history_remove(struct ei_master *m, struct ei_job *job) {
+    m->history_jobs--;
+    m->history_bytes -= job->history_bytes;
+    job->history_bytes = 0;
+}
+
 static void forget_job(struct ei_master *m, size_t at) {
     struct ei_job *job = m->jobs[at];
     m->history_jobs--;
@@ -75,6 +81,8 @@ static void slim_forgotten(struct ei_master *m) {
         struct ei_job *job = ei_job_find(m, m->forgotten[i]);
         if (job == NULL || !ei_job_finished(job))
             continue;
+        eider__v1__job_spec__free_unpacked(job->spec, NULL); /* the frames that named it are gone */
+        job->spec = NULL;
         ei_job_slim(job);
         m->history_bytes -= job->history_bytes;
         job->history_bytes = ei_job_bytes(job);

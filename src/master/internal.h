@@ -27,8 +27,10 @@
 #define EI_HISTORY_BYTES_MAX (8u << 20) /* texts and task figures of these */
 #define EI_HISTORY_TASKS_MAX 1000       /* a finished job with more keeps figures of stages only */
 #define EI_JOB_AFTER_MAX 100
-#define EI_JOB_TERMS_MAX 32              /* labels, and resources */
-#define EI_JOB_MS_MAX (INT64_C(1) << 50) /* times of a job */
+#define EI_JOB_TERMS_MAX 32                           /* labels, and resources */
+#define EI_JOB_MS_MAX (INT64_C(1) << 50)              /* times of a job */
+#define EI_RESULT_KEEP_MS (INT64_C(24) * 3600 * 1000) /* of a submitted job, unless it says so */
+#define EI_RESULT_CHECK_US 1000000
 #define EI_JOB_WARNINGS_MAX 20
 #define EI_JOB_FAILURES_MAX 16    /* the last ones, with their texts */
 #define EI_PEERS_MAX 2000         /* registered processes, lost ones included */
@@ -90,7 +92,7 @@ struct ei_peer {
     struct ei_flight *flights;
     size_t flight_count, flight_capacity;
     struct ei_map flight_index; /* a hash of the id -> 1 + index into flights */
-    struct ei_map known; /* job -> struct ei_known_job */
+    struct ei_map known;        /* job -> struct ei_known_job */
     /* what the end of this loop turn sends */
     struct ei_attempt *launches, *kills;
     uint64_t *forgets;
@@ -154,8 +156,9 @@ struct ei_job {
     uint64_t id;
     enum ei_job_state state;
     bool bound, released, release_sent, forgotten;
+    bool detached;                /* its result is kept until it was fetched */
     struct ei_session *submitter; /* NULL once its connection is closed */
-    Eider__V1__JobSpec *spec;     /* NULL once the job has ended */
+    Eider__V1__JobSpec *spec;     /* NULL once nothing of the job is needed any more */
     char *name, *kind, *text, *user, *queue, *plan_text, *whole_reason;
     int32_t priority;
     struct ei_sched_dependency *after; /* as ordered */
@@ -238,11 +241,10 @@ struct ei_master {
     size_t notify_count, notify_capacity;
     uint64_t *forgotten; /* finished jobs whose task details are to be slimmed */
     size_t forgotten_count, forgotten_capacity;
-    struct ei_job **ended; /* in this loop turn: their specs go after the frames have left */
-    size_t ended_count, ended_capacity;
     struct ei_wait **waits;
     size_t wait_count, wait_capacity;
     int64_t next_wait_us; /* not before this one of them is answered */
+    int64_t next_expiry_us;
     int64_t started_ms, last_check_us, next_check_us, timer_due_us;
     bool stopping;
 };
@@ -333,11 +335,17 @@ int64_t ei_waits_answer(struct ei_master *m, int64_t now_us);
 
 /* history.c */
 void ei_history_add(struct ei_master *m, struct ei_job *job);
+void ei_history_remove(struct ei_master *m, struct ei_job *job); /* it runs again */
 void ei_history_trim(struct ei_master *m);
 /* Median and maximum of the tasks' times of a stage. */
 void ei_stage_times(const struct ei_job_stage *stage, uint64_t *median_us, uint64_t *max_us);
 /* The same of the rows that they read; 0 once the tasks are forgotten. */
 void ei_stage_rows(const struct ei_job_stage *stage, uint64_t *median, uint64_t *max);
+
+/* results.c: of jobs that are not bound to a connection */
+void ei_on_get_result(struct ei_session *l, const struct ei_message *msg);
+/* Lets go of results that nobody fetched for too long; returns when to look again. */
+int64_t ei_results_expire(struct ei_master *m, int64_t now_us);
 
 /* settings.c: queues and users */
 void ei_settings_start(struct ei_master *m);

@@ -103,6 +103,7 @@ size_t ei_job_bytes(const struct ei_job *job) {
         n += sizeof *s + strlen(s->name) + strlen(s->sql);
         n += s->tasks != NULL ? s->task_count * sizeof *s->tasks : 0;
     }
+    n += job->spec != NULL ? eider__v1__job_spec__get_packed_size(job->spec) : 0;
     n += job->failures != NULL ? EI_JOB_FAILURES_MAX * sizeof *job->failures : 0;
     n += job->error != NULL ? sizeof *job->error : 0;
     return n;

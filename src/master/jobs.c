@@ -176,6 +176,7 @@ void ei_on_submit(struct ei_session *l, const struct ei_message *msg) {
     struct ei_job *job = ei_job_submit(l->master, order->spec, l, &e);
     if (job != NULL) {
         job->bound = order->bound_to_connection;
+        job->detached = !job->bound;
         reply.job = job->id;
     } else {
         ei_error_to_wire(&e, &error);
@@ -264,8 +265,6 @@ static void finish(struct ei_master *m, struct ei_job *job, const struct ei_sche
     keep_figures(m, job);
     m->unfinished--;
     m->ended_by_state[a->state]++;
-    EI_GROW(m->ended, m->ended_count, m->ended_capacity);
-    m->ended[m->ended_count++] = job;
     ei_history_add(m, job);
     if (a->state != EI_JOB_SUCCEEDED || job->released || (job->bound && job->submitter == NULL)) {
         EI_GROW(m->to_release, m->to_release_count, m->to_release_capacity);
@@ -273,10 +272,24 @@ static void finish(struct ei_master *m, struct ei_job *job, const struct ei_sche
     }
 }
 
+/* Outputs of its result were lost before anybody had fetched them: they are made again. */
+static void revive(struct ei_master *m, struct ei_job *job) {
+    job->state = EI_JOB_RUNNING;
+    job->ended_us = job->ended_ms = 0;
+    m->unfinished++;
+    m->ended_by_state[EI_JOB_SUCCEEDED]--;
+    ei_history_remove(m, job);
+}
+
 void ei_job_changed_state(struct ei_master *m, const struct ei_sched_action *a) {
     struct ei_job *job = ei_job_find(m, a->id.job);
-    if (job == NULL || ei_job_finished(job))
+    if (job == NULL)
         return;
+    if (ei_job_finished(job)) {
+        if (job->state == EI_JOB_SUCCEEDED && a->state == EI_JOB_RUNNING)
+            revive(m, job);
+        return;
+    }
     job->state = a->state;
     if (a->state == EI_JOB_RUNNING && job->started_us == 0) {
         job->started_us = ei_now_us();

@@ -214,7 +214,6 @@ static void release(struct ei_master *m) {
     free(m->jobs);
     free(m->notify);
     free(m->forgotten);
-    free(m->ended);
     free(m->to_release);
     free(m->pending);
     for (size_t i = 0; i < m->wait_count; i++)

@@ -429,8 +429,8 @@ static const struct {
     {EI_MSG_REGISTER, ei_on_register},         {EI_MSG_HEARTBEAT, ei_on_heartbeat},
     {EI_MSG_SUBMIT_JOB, ei_on_submit},         {EI_MSG_CANCEL_JOB, ei_on_cancel},
     {EI_MSG_RELEASE_JOB, ei_on_release},       {EI_MSG_CATALOG_CREATE, ei_on_catalog_create},
-    {EI_MSG_CATALOG_DROP, ei_on_catalog_drop}, {EI_MSG_CATALOG_LIST, ei_on_catalog_list},
-    {EI_MSG_TASK_EVENTS, ei_on_task_events},
+    {EI_MSG_GET_RESULT, ei_on_get_result},     {EI_MSG_CATALOG_DROP, ei_on_catalog_drop},
+    {EI_MSG_CATALOG_LIST, ei_on_catalog_list}, {EI_MSG_TASK_EVENTS, ei_on_task_events},
 };
 
 static void on_open(struct ei_conn *c, void *data) {

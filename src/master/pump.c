@@ -305,14 +305,6 @@ void ei_master_flush(struct ei_master *m) {
 
 /* ---- the end of a loop turn ---- */
 
-static void free_specs(struct ei_master *m) {
-    for (size_t i = 0; i < m->ended_count; i++) {
-        eider__v1__job_spec__free_unpacked(m->ended[i]->spec, NULL);
-        m->ended[i]->spec = NULL;
-    }
-    m->ended_count = 0;
-}
-
 void ei_master_turn(struct ei_master *m) {
     if (m->stopping)
         return;
@@ -320,7 +312,7 @@ void ei_master_turn(struct ei_master *m) {
     ei_master_flush(m);
     int64_t due_us = ei_updates_send(m, now_us);
     due_us = EI_MIN(due_us, ei_waits_answer(m, now_us));
-    free_specs(m);
+    due_us = EI_MIN(due_us, ei_results_expire(m, now_us));
     ei_history_trim(m);
     ei_master_flush(m); /* what the trimming released */
     due_us = EI_MIN(due_us, m->next_check_us);
