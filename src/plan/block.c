@@ -104,12 +104,21 @@ static int plan_single(struct ei_plan_ctx *ctx, struct ei_plan_block *b,
     return ei_plan_describe(ctx, b->node, &out->out);
 }
 
+static struct json_object *orders_of(struct json_object *modifiers) {
+    for (size_t i = 0; i < ei_tree_len(modifiers); i++)
+        if (ei_tree_is(ei_tree_at(modifiers, i), "type", "ORDER_MODIFIER"))
+            return ei_tree_get(ei_tree_at(modifiers, i), "orders");
+    return NULL;
+}
+
 static int plan_select(struct ei_plan_ctx *ctx, struct json_object *node,
                        struct ei_plan_frag *out) {
     struct ei_plan_block b = {.node = node};
     struct ei_plan_modifiers m = {0};
     struct json_object *modifiers = ei_plan_own(ctx, ei_tree_copy(ei_tree_get(node, "modifiers")));
     ei_plan_modifiers_take(ctx, node, &m);
+    b.orders = m.orders;
+    b.own_orders = orders_of(modifiers);
     int status = ei_plan_scope_init(ctx, ei_tree_get(node, "from_table"), &b.scope);
     if (status == EI_PLAN_OK)
         status = ei_plan_from(ctx, &b);

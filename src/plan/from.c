@@ -2,7 +2,7 @@
  *
  * One item (a table by its splits, or a planned subquery) is spread, all others are read whole by
  * every task; or several are spread by a key that they are joined by (join.c). */
-#include "plan/internal.h"
+#include "plan/graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -329,9 +329,14 @@ static int single_block(struct ei_plan_block *b) {
 int ei_plan_from(struct ei_plan_ctx *ctx, struct ei_plan_block *b) {
     struct ei_plan_scope *s = &b->scope;
     int status = mark_required(ctx, s);
-    if (status == EI_PLAN_OK && count_parts(s) == 0)
+    bool taken = false;
+    if (status == EI_PLAN_OK)
+        status = ei_plan_chain(ctx, b, &taken);
+    if (status != EI_PLAN_OK || taken)
+        return status;
+    if (count_parts(s) == 0)
         status = choose_driver(ctx, b);
-    else if (status == EI_PLAN_OK)
+    else
         add_larger_table(s);
     if (status != EI_PLAN_OK)
         return status;

@@ -166,6 +166,8 @@ struct ei_plan_block {
     struct ei_plan_schema out; /* of the block as the user wrote it, with hidden order columns */
     size_t visible;            /* columns of it that are not hidden */
     bool has_star, has_aggregate, has_window, has_limit;
+    /* Its ORDER BY, twice: as taken off it and in its modifiers; arrays or NULL. */
+    struct json_object *orders, *own_orders;
 };
 /* A SELECT over the block's FROM and WHERE with this select list. */
 struct json_object *ei_plan_block_select(struct ei_plan_block *b, struct json_object *list_owned);

@@ -188,6 +188,30 @@ struct json_object *ei_tree_and(struct json_object *a_owned, struct json_object 
     return node;
 }
 
+struct json_object *ei_tree_equal(struct json_object *a_owned, struct json_object *b_owned) {
+    struct json_object *node = expression("COMPARISON", "COMPARE_EQUAL");
+    ei_tree_set(node, "left", a_owned);
+    ei_tree_set(node, "right", b_owned);
+    return node;
+}
+
+struct json_object *ei_tree_join(const char *type, struct json_object *left_owned,
+                                 struct json_object *right_owned,
+                                 struct json_object *condition_owned) {
+    struct json_object *node = json_object_new_object();
+    ei_tree_set_str(node, "type", "JOIN");
+    ei_tree_set_str(node, "alias", "");
+    ei_tree_set(node, "left", left_owned);
+    ei_tree_set(node, "right", right_owned);
+    ei_tree_set(node, "condition", condition_owned);
+    ei_tree_set_str(node, "join_type", type);
+    ei_tree_set_str(node, "ref_type", condition_owned == NULL ? "CROSS" : "REGULAR");
+    ei_tree_set(node, "using_columns", json_object_new_array());
+    ei_tree_set(node, "delim_flipped", json_object_new_boolean(false));
+    ei_tree_set(node, "duplicate_eliminated_columns", json_object_new_array());
+    return node;
+}
+
 struct json_object *ei_tree_order(const char *type, const char *null_order,
                                   struct json_object *expression_owned) {
     struct json_object *node = json_object_new_object();

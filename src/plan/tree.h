@@ -39,6 +39,11 @@ struct json_object *ei_tree_derived(struct json_object *node_owned, const char *
 struct json_object *ei_tree_select_node(void);
 struct json_object *ei_tree_star(void);
 struct json_object *ei_tree_and(struct json_object *a_owned, struct json_object *b_owned);
+struct json_object *ei_tree_equal(struct json_object *a_owned, struct json_object *b_owned);
+/* INNER without a condition is CROSS. */
+struct json_object *ei_tree_join(const char *type, struct json_object *left_owned,
+                                 struct json_object *right_owned,
+                                 struct json_object *condition_owned);
 struct json_object *ei_tree_order(const char *type, const char *null_order,
                                   struct json_object *expression_owned);
 struct json_object *ei_tree_modifier(const char *type);

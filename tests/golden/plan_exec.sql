@@ -404,3 +404,45 @@ PIVOT f ON g IN ('g1', 'g2') USING sum(k) GROUP BY b
 !SELECT g, k, count(*) FROM f GROUP BY g, k ORDER BY count(*) DESC, g, k LIMIT 5
 !SELECT sum(k) AS k FROM f HAVING k > 0
 !SELECT -k AS k, sum(id) FROM f GROUP BY -k HAVING sum(id) > 100
+-- Chains of joins over different keys.
+!SELECT count(*), sum(f.id), min(h2.z) FROM f, h, h2 WHERE f.id = h.id AND h.k = h2.k2
+!SELECT f.id, h.w, h2.z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
+!SELECT f.id, v, z FROM f JOIN h ON f.id = h.id JOIN h2 ON h.w = h2.id WHERE f.k > 2 AND z <> 'z1' AND v LIKE 'v%'
+!SELECT f.id, v, z FROM f JOIN h ON f.id = h.id JOIN h2 ON h.w = h2.id WHERE f.k = 2 AND z = 'z1'
+!SELECT f.id, v, z, name FROM f, h, h2, m WHERE f.id = h.id AND h.w = h2.id AND m.k = f.k AND m.even
+!SELECT id, h.v, h2.z FROM f JOIN h USING (id) JOIN h2 USING (id)
+!SELECT f.k, count(*) AS n FROM f JOIN h USING (id, k) JOIN h2 ON h2.id = h.w GROUP BY f.k HAVING n > 1 ORDER BY n DESC, 1
+!SELECT h.k AS k, count(*) FROM f JOIN h ON f.id = h.id JOIN h2 ON h2.id = h.w GROUP BY h.k HAVING h.k > 1 ORDER BY k
+!SELECT f.id FROM f JOIN h ON f.id = h.id LEFT JOIN h2 ON h2.id = h.w AND h2.z = 'z1' WHERE h2.z IS NULL
+!SELECT f.id, h2.z FROM f JOIN h ON f.id = h.id LEFT JOIN h2 ON h2.id = h.w AND h2.z = 'z1' AND f.k > 3
+!SELECT f.id, h2.z, s.name FROM f LEFT JOIN h ON f.id = h.id LEFT JOIN h2 ON h2.id = h.w LEFT JOIN s ON s.k = h2.k2
+!SELECT count(*) FROM f LEFT JOIN h ON f.id = h.id JOIN h2 ON h2.id = h.w
+!SELECT count(*) FROM f LEFT JOIN h ON f.id = h.id, h2 WHERE h2.id = h.w AND h2.k2 = f.k
+!SELECT f.id FROM f JOIN h ON f.id = h.id SEMI JOIN h2 ON h2.id = h.w
+!SELECT f.id FROM f JOIN h ON f.id = h.id ANTI JOIN h2 ON h2.id = h.w AND h2.z <> h.v
+!SELECT f.id FROM f SEMI JOIN h ON f.id = h.id AND f.k <> h.k ANTI JOIN h2 ON h2.id = f.big
+!SELECT f.id, h.v FROM f ANTI JOIN h2 ON f.k = h2.k2, h WHERE h.w = f.id
+!SELECT * FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND f.g = 'g1'
+!SELECT h.*, z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
+!=SELECT f.id, h.id, z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id ORDER BY f.id, h.id, z LIMIT 7
+!=SELECT f.id AS x1, z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id ORDER BY x1 + 1 DESC, w, v, 2 LIMIT 7
+!SELECT DISTINCT h.v, z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
+!SELECT v, z, median(f.id), string_agg(g, '-' ORDER BY f.id, g) FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id GROUP BY 1, 2
+!SELECT f.id, z, row_number() OVER (PARTITION BY z ORDER BY f.id, h.id, w, v) FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
+!SELECT count(*) FROM f, h, h2, f f2 WHERE f.id = h.id AND h.w = h2.id AND h2.k2 = f2.k AND f2.b AND f2.g = 'g2'
+!SELECT count(*) FROM f, h, h2 WHERE f.id = h.id AND h.id = h2.id AND h.k = h2.k2
+!SELECT q.s, h.v, z FROM (SELECT k, sum(big) AS s FROM f GROUP BY k) q, h, h2 WHERE q.k = h.k AND h.w = h2.id
+!SELECT q.n, count(*) FROM (SELECT count(*) AS n FROM f) q, h, h2 WHERE h.w = h2.id AND h.k < q.n GROUP BY 1
+!SELECT f.st.p, f.l[1], z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND st.q = 's1'
+!SELECT list_transform(f.l, e -> e + h.w), z FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
+!SELECT f.id FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND f.k IN (SELECT k FROM m WHERE even) AND h2.k2 > (SELECT avg(k2) FROM h2)
+!SELECT count(*) FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND (h.v = 'v1' AND h2.z = 'z1' OR h.v = 'v2' AND h2.z = 'z2')
+!SELECT count(*) FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND f.k + h2.k2 = 5 AND 1 = 1
+!SELECT count(*) FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND false
+!SELECT a.id, b.id, c.id FROM f a, f b, f c WHERE a.id = b.k AND b.id = c.big
+!SELECT u.id, count(*) FROM f, h, h2 u WHERE f.id = h.id AND h.w = u.id GROUP BY ALL
+!SELECT v AS z, z AS v FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id ORDER BY z, v
+SELECT f.id FROM f, h, h2 WHERE f.id = h.id AND h.w > h2.id
+SELECT f.id FROM f JOIN h ON f.id = h.id FULL JOIN h2 ON h.w = h2.id
+SELECT f FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
+SELECT f.id FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND EXISTS (SELECT 1 FROM m WHERE m.k = f.k)
