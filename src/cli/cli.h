@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EI_CLI_OPTIONS_MAX 16
+#define EI_CLI_OPTIONS_MAX 24
 
 struct ei_cli_option {
     const char *name;     /* long name, without dashes */
@@ -72,6 +72,10 @@ int ei_cluster_open(const struct ei_cluster_address *a, bool gateway, struct ei_
 /* One request to the master whose answer is JSON. An answer with an error status becomes *e. */
 int ei_cluster_json(const struct ei_cluster_address *a, const char *method, const char *path,
                     struct json_object **out, struct ei_error *e);
+/* The same with a body (or NULL), and to a gateway too. */
+int ei_cluster_send(const struct ei_cluster_address *a, bool gateway, const char *method,
+                    const char *path, const char *body, struct json_object **out,
+                    struct ei_error *e);
 /* Fills *e from an error body {"error":{"code","message"}}; always returns -1. */
 int ei_cluster_error(const char *body, size_t len, int status, struct ei_error *e);
 
@@ -100,6 +104,15 @@ int ei_cmd_explain(struct ei_cli *c);
 int ei_cmd_job_list(struct ei_cli *c);
 int ei_cmd_job_show(struct ei_cli *c);
 int ei_cmd_job_cancel(struct ei_cli *c);
+int ei_cmd_job_submit(struct ei_cli *c);
+int ei_cmd_job_wait(struct ei_cli *c);
+int ei_cmd_job_result(struct ei_cli *c);
+int ei_cmd_why(struct ei_cli *c);
+int ei_cmd_queue_create(struct ei_cli *c);
+int ei_cmd_queue_set(struct ei_cli *c);
+int ei_cmd_queue_list(struct ei_cli *c);
+int ei_cmd_user_set(struct ei_cli *c);
+int ei_cmd_user_list(struct ei_cli *c);
 int ei_cmd_table_list(struct ei_cli *c);
 int ei_cmd_bench_tasks(struct ei_cli *c);
 int ei_cmd_bench_exchange(struct ei_cli *c);

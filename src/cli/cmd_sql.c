@@ -1,4 +1,5 @@
 /* eider sql, eider explain: the text goes to a gateway, the rows come back as they are made. */
+#include "cli/order.h"
 #include "cli/result.h"
 #include "cli/statements.h"
 #include "base/mem.h"
@@ -43,7 +44,7 @@ static int read_all(FILE *f, const char *name, struct ei_buf *out, struct ei_err
 }
 
 /* From the argument, --file or standard input. */
-static int read_sql(struct ei_cli *c, struct ei_buf *sql, struct ei_error *e) {
+int ei_cli_read_sql(struct ei_cli *c, struct ei_buf *sql, struct ei_error *e) {
     const char *file = ei_cli_get(c, "file");
     if (file != NULL && c->argc > 0)
         return ei_fail(e, EI_USAGE, "give the SQL as an argument or with --file, not both");
@@ -70,8 +71,18 @@ struct session {
     struct ei_http_client *client;
     enum ei_output form;
     bool explain, quiet, progress;
+    struct json_object *order; /* members of every request */
     long timeout_s;
 };
+
+static void put_order(const struct session *s, struct ei_buf *out) {
+    json_object_object_foreach(s->order, key, value) {
+        ei_buf_puts(out, ",");
+        ei_buf_json_string(out, key, strlen(key));
+        ei_buf_puts(out, ":");
+        ei_buf_puts(out, json_object_to_json_string(value));
+    }
+}
 
 static void put_request(const struct session *s, const char *sql, size_t len, struct ei_buf *out) {
     char cwd[4096];
@@ -81,9 +92,11 @@ static void put_request(const struct session *s, const char *sql, size_t len, st
     ei_buf_json_string(out, sql, len);
     ei_buf_puts(out, ",\"directory\":");
     ei_buf_json_string(out, cwd, strlen(cwd));
-    ei_buf_printf(out, ",\"format\":\"%s\",\"progress\":%s,\"timeout_ms\":%ld}",
+    ei_buf_printf(out, ",\"format\":\"%s\",\"progress\":%s,\"timeout_ms\":%ld",
                   s->form == EI_OUTPUT_JSON ? "json" : "text", s->progress ? "true" : "false",
                   s->timeout_s * 1000);
+    put_order(s, out);
+    ei_buf_putc(out, '}');
 }
 
 struct answer {
@@ -196,10 +209,13 @@ static int with_cluster(struct ei_cli *c, struct session *s, const char *sql, st
 }
 
 static int run_sql(struct ei_cli *c, bool explain) {
-    struct session s = {.explain = explain, .quiet = c->quiet};
+    struct session s = {.explain = explain, .quiet = c->quiet, .order = json_object_new_object()};
     if (ei_cli_output(c, &s.form) != 0 ||
-        ei_cli_number(c, "timeout", 1, TIMEOUT_MOST_S, 0, &s.timeout_s) != 0)
+        ei_cli_number(c, "timeout", 1, TIMEOUT_MOST_S, 0, &s.timeout_s) != 0 ||
+        ei_cli_order(c, s.order) != 0) {
+        json_object_put(s.order);
         return 2;
+    }
     s.progress = isatty(2) && !c->quiet && ei_cli_get(c, "no-progress") == NULL && !explain;
     struct ei_error e = {0};
     struct ei_buf sql = {0};
@@ -207,13 +223,14 @@ static int run_sql(struct ei_cli *c, bool explain) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     int code = 0;
-    if (read_sql(c, &sql, &e) != 0 ||
+    if (ei_cli_read_sql(c, &sql, &e) != 0 ||
         with_cluster(c, &s, sql.data == NULL ? "" : sql.data, &e) != 0) {
         if (interrupted)
             (void)ei_fail(&e, EI_CANCELLED, "interrupted: the query was cancelled");
         code = ei_cli_fail(&e);
     }
     ei_buf_release(&sql);
+    json_object_put(s.order);
     return code;
 }
 

@@ -1,6 +1,6 @@
 /* eider status, eider job ..., eider table list: what the master's REST says, for people. */
-#include "cli/cli.h"
 #include "cli/cluster_files.h"
+#include "cli/order.h"
 #include "base/mem.h"
 #include "os/os.h"
 
@@ -8,68 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(struct json_object *o, const char *key) {
-    struct json_object *v = NULL;
-    return json_object_object_get_ex(o, key, &v) && v != NULL ? json_object_get_string(v) : "";
-}
-
-static int64_t number_of(struct json_object *o, const char *key) {
-    struct json_object *v = NULL;
-    return json_object_object_get_ex(o, key, &v) ? json_object_get_int64(v) : 0;
-}
-
-static void print_json(struct json_object *o) {
-    (void)puts(
-        json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-}
-
-static void put_number(struct ei_table *t, int64_t n) {
-    char text[32];
-    (void)snprintf(text, sizeof text, "%lld", (long long)n);
-    ei_table_puts(t, text);
-}
-
-static void put_bytes(struct ei_table *t, int64_t n) {
-    char text[32];
-    if (n >= 10LL << 30)
-        (void)snprintf(text, sizeof text, "%.1f GB", (double)n / (double)(1 << 30));
-    else if (n >= 1 << 20)
-        (void)snprintf(text, sizeof text, "%.1f MB", (double)n / (double)(1 << 20));
-    else
-        (void)snprintf(text, sizeof text, "%.1f kB", (double)n / 1024.0);
-    ei_table_puts(t, text);
-}
-
-static void put_header(struct ei_table *t, const char *const *names, const char *right) {
-    ei_table_init(t, strlen(right));
-    for (size_t i = 0; i < t->columns; i++) {
-        ei_table_puts(t, names[i]);
-        t->right[i] = right[i] == 'r';
-    }
-}
-
-/* Asks the master; prints the answer for -o json, else hands it to `show`. Returns the exit code.
- */
-static int ask(struct ei_cli *c, const char *method, const char *path,
-               void (*show)(struct ei_cli *c, struct json_object *o, enum ei_output form)) {
-    enum ei_output form;
-    if (ei_cli_output(c, &form) != 0)
-        return 2;
-    char *data_dir = ei_cli_data_dir(c);
-    struct ei_cluster_address address;
-    struct ei_error e = {0};
-    struct json_object *o = NULL;
-    int rc = ei_cluster_find(data_dir, &address, &e);
-    free(data_dir);
-    if (rc == 0) {
-        rc = ei_cluster_json(&address, method, path, &o, &e);
-        ei_cluster_address_release(&address);
-    }
-    if (rc != 0)
-        return ei_cli_fail(&e);
-    show(c, o, form);
-    json_object_put(o);
-    return 0;
+static int ask(struct ei_cli *c, const char *method, const char *path, ei_cli_show show) {
+    return ei_cli_ask(c, false, method, path, NULL, show);
 }
 
 /* ---- status ---- */
@@ -86,12 +26,12 @@ static void add_supervisor(struct ei_cli *c, struct json_object *status) {
     if (file != NULL && json_object_object_get_ex(file, "processes", &list) &&
         json_object_object_get_ex(status, "processes", &processes)) {
         struct json_object *p = json_object_array_get_idx(list, 0);
-        if (p != NULL && strcmp(text_of(p, "role"), "supervisor") == 0 &&
-            ei_process_start_ticks((pid_t)number_of(p, "pid")) ==
-                (uint64_t)number_of(p, "start_ticks")) {
+        if (p != NULL && strcmp(ei_cli_text(p, "role"), "supervisor") == 0 &&
+            ei_process_start_ticks((pid_t)ei_cli_int(p, "pid")) ==
+                (uint64_t)ei_cli_int(p, "start_ticks")) {
             json_object_object_del(p, "start_ticks");
             json_object_object_add(
-                p, "rss_bytes", json_object_new_uint64(ei_rss_bytes((pid_t)number_of(p, "pid"))));
+                p, "rss_bytes", json_object_new_uint64(ei_rss_bytes((pid_t)ei_cli_int(p, "pid"))));
             json_object_array_add(processes, json_object_get(p));
         }
     }
@@ -116,32 +56,32 @@ static void put_ports(struct ei_table *t, struct json_object *process) {
 static void show_status(struct ei_cli *c, struct json_object *o, enum ei_output form) {
     add_supervisor(c, o);
     if (form == EI_OUTPUT_JSON) {
-        print_json(o);
+        ei_cli_print_json(o);
         return;
     }
     static const char *const NAMES[] = {"role",  "name",  "pid",  "state",
                                         "ports", "cores", "busy", "memory"};
     struct ei_table t;
-    put_header(&t, NAMES, "llrllrrr");
+    ei_cli_put_header(&t, NAMES, "llrllrrr");
     struct json_object *list = NULL;
     size_t n =
         json_object_object_get_ex(o, "processes", &list) ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *p = json_object_array_get_idx(list, i);
-        ei_table_puts(&t, text_of(p, "role"));
-        ei_table_puts(&t, text_of(p, "name"));
-        put_number(&t, number_of(p, "pid"));
-        ei_table_puts(&t, text_of(p, "state"));
+        ei_table_puts(&t, ei_cli_text(p, "role"));
+        ei_table_puts(&t, ei_cli_text(p, "name"));
+        ei_cli_put_int(&t, ei_cli_int(p, "pid"));
+        ei_table_puts(&t, ei_cli_text(p, "state"));
         put_ports(&t, p);
-        bool slots = number_of(p, "cores") > 0;
+        bool slots = ei_cli_int(p, "cores") > 0;
         if (slots) {
-            put_number(&t, number_of(p, "cores"));
-            put_number(&t, number_of(p, "running"));
+            ei_cli_put_int(&t, ei_cli_int(p, "cores"));
+            ei_cli_put_int(&t, ei_cli_int(p, "running"));
         } else {
             ei_table_puts(&t, "");
             ei_table_puts(&t, "");
         }
-        put_bytes(&t, number_of(p, "rss_bytes"));
+        ei_cli_put_bytes(&t, ei_cli_int(p, "rss_bytes"));
     }
     ei_table_print(&t, form);
     ei_table_release(&t);
@@ -156,26 +96,27 @@ int ei_cmd_status(struct ei_cli *c) {
 static void show_jobs(struct ei_cli *c, struct json_object *o, enum ei_output form) {
     (void)c;
     if (form == EI_OUTPUT_JSON) {
-        print_json(o);
+        ei_cli_print_json(o);
         return;
     }
-    static const char *const NAMES[] = {"id", "state", "tasks", "ms", "user", "job"};
+    static const char *const NAMES[] = {"id", "state", "tasks", "ms", "user", "queue", "job"};
     struct ei_table t;
-    put_header(&t, NAMES, "rlrrll");
+    ei_cli_put_header(&t, NAMES, "rlrrlll");
     struct json_object *list = NULL;
     size_t n = json_object_object_get_ex(o, "jobs", &list) ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *j = json_object_array_get_idx(list, i);
-        put_number(&t, number_of(j, "id"));
-        ei_table_puts(&t, text_of(j, "state"));
+        ei_cli_put_int(&t, ei_cli_int(j, "id"));
+        ei_table_puts(&t, ei_cli_text(j, "state"));
         char tasks[48];
-        (void)snprintf(tasks, sizeof tasks, "%lld/%lld", (long long)number_of(j, "tasks_done"),
-                       (long long)number_of(j, "tasks"));
+        (void)snprintf(tasks, sizeof tasks, "%lld/%lld", (long long)ei_cli_int(j, "tasks_done"),
+                       (long long)ei_cli_int(j, "tasks"));
         ei_table_puts(&t, tasks);
-        put_number(&t, number_of(j, "elapsed_ms"));
-        ei_table_puts(&t, text_of(j, "user"));
+        ei_cli_put_int(&t, ei_cli_int(j, "elapsed_ms"));
+        ei_table_puts(&t, ei_cli_text(j, "user"));
+        ei_table_puts(&t, ei_cli_text(j, "queue"));
         char name[64];
-        (void)snprintf(name, sizeof name, "%.60s", text_of(j, "name"));
+        (void)snprintf(name, sizeof name, "%.60s", ei_cli_text(j, "name"));
         ei_table_puts(&t, name);
     }
     ei_table_print(&t, form);
@@ -186,33 +127,42 @@ int ei_cmd_job_list(struct ei_cli *c) {
     long limit;
     if (ei_cli_number(c, "limit", 1, 1000, 20, &limit) != 0)
         return 2;
-    char path[64];
-    (void)snprintf(path, sizeof path, "/v1/jobs?limit=%ld", limit);
-    return ask(c, "GET", path, show_jobs);
+    struct ei_buf path = {0};
+    ei_buf_printf(&path, "/v1/jobs?limit=%ld", limit);
+    static const char *const filters[] = {"state", "queue", "user"};
+    for (size_t i = 0; i < EI_ARRAY_LEN(filters); i++) {
+        if (ei_cli_get(c, filters[i]) == NULL)
+            continue;
+        ei_buf_printf(&path, "&%s=", filters[i]);
+        ei_cli_put_escaped(&path, ei_cli_get(c, filters[i]));
+    }
+    int code = ask(c, "GET", path.data, show_jobs);
+    ei_buf_release(&path);
+    return code;
 }
 
 static void show_stages(struct json_object *o) {
     static const char *const NAMES[] = {"stage",  "what",    "tasks",    "ms",        "median ms",
                                         "max ms", "rows in", "rows out", "bytes out", "retries"};
     struct ei_table t;
-    put_header(&t, NAMES, "rlrrrrrrrr");
+    ei_cli_put_header(&t, NAMES, "rlrrrrrrrr");
     struct json_object *list = NULL;
     size_t n = json_object_object_get_ex(o, "stages", &list) ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *s = json_object_array_get_idx(list, i);
-        put_number(&t, number_of(s, "id"));
-        ei_table_puts(&t, text_of(s, "name"));
+        ei_cli_put_int(&t, ei_cli_int(s, "id"));
+        ei_table_puts(&t, ei_cli_text(s, "name"));
         char tasks[48];
-        (void)snprintf(tasks, sizeof tasks, "%lld/%lld", (long long)number_of(s, "done"),
-                       (long long)number_of(s, "tasks"));
+        (void)snprintf(tasks, sizeof tasks, "%lld/%lld", (long long)ei_cli_int(s, "done"),
+                       (long long)ei_cli_int(s, "tasks"));
         ei_table_puts(&t, tasks);
-        put_number(&t, number_of(s, "elapsed_ms"));
-        ei_table_puts(&t, text_of(s, "task_ms_median"));
-        ei_table_puts(&t, text_of(s, "task_ms_max"));
-        put_number(&t, number_of(s, "rows_in"));
-        put_number(&t, number_of(s, "rows_out"));
-        put_bytes(&t, number_of(s, "bytes_out"));
-        put_number(&t, number_of(s, "retries"));
+        ei_cli_put_int(&t, ei_cli_int(s, "elapsed_ms"));
+        ei_table_puts(&t, ei_cli_text(s, "task_ms_median"));
+        ei_table_puts(&t, ei_cli_text(s, "task_ms_max"));
+        ei_cli_put_int(&t, ei_cli_int(s, "rows_in"));
+        ei_cli_put_int(&t, ei_cli_int(s, "rows_out"));
+        ei_cli_put_bytes(&t, ei_cli_int(s, "bytes_out"));
+        ei_cli_put_int(&t, ei_cli_int(s, "retries"));
     }
     ei_table_print(&t, EI_OUTPUT_TABLE);
     ei_table_release(&t);
@@ -221,27 +171,26 @@ static void show_stages(struct json_object *o) {
 static void show_job(struct ei_cli *c, struct json_object *o, enum ei_output form) {
     (void)c;
     if (form != EI_OUTPUT_TABLE) {
-        print_json(o);
+        ei_cli_print_json(o);
         return;
     }
-    (void)printf("job %lld: %s\n", (long long)number_of(o, "id"), text_of(o, "state"));
-    if (text_of(o, "sql")[0] != '\0')
-        (void)printf("%s\n", text_of(o, "sql"));
-    if (text_of(o, "whole_reason")[0] != '\0')
-        (void)printf("whole on one worker: %s\n", text_of(o, "whole_reason"));
+    (void)printf("job %lld: %s\n", (long long)ei_cli_int(o, "id"), ei_cli_text(o, "state"));
+    if (ei_cli_text(o, "sql")[0] != '\0')
+        (void)printf("%s\n", ei_cli_text(o, "sql"));
+    if (ei_cli_text(o, "whole_reason")[0] != '\0')
+        (void)printf("whole on one worker: %s\n", ei_cli_text(o, "whole_reason"));
     struct json_object *error = NULL;
     if (json_object_object_get_ex(o, "error", &error) && error != NULL)
         (void)printf("error: %s\n", json_object_is_type(error, json_type_object)
-                                        ? text_of(error, "message")
+                                        ? ei_cli_text(error, "message")
                                         : json_object_get_string(error));
-    if (text_of(o, "reason")[0] != '\0')
-        (void)printf("%s\n", text_of(o, "reason"));
+    if (ei_cli_text(o, "reason")[0] != '\0')
+        (void)printf("%s\n", ei_cli_text(o, "reason"));
     (void)puts("");
     show_stages(o);
 }
 
-/* /v1/jobs/ID[suffix] of the only argument; NULL and a sentence if it is no job id. */
-static char *job_path(struct ei_cli *c, const char *suffix) {
+char *ei_cli_job_path(struct ei_cli *c, const char *suffix) {
     const char *id = c->argc == 1 ? c->argv[0] : "";
     if (id[0] == '\0' || strspn(id, "0123456789") != strlen(id)) {
         (void)ei_cli_usage(
@@ -253,7 +202,7 @@ static char *job_path(struct ei_cli *c, const char *suffix) {
 }
 
 int ei_cmd_job_show(struct ei_cli *c) {
-    char *path = job_path(c, "");
+    char *path = ei_cli_job_path(c, "");
     int code = path == NULL ? 2 : ask(c, "GET", path, show_job);
     free(path);
     return code;
@@ -261,13 +210,13 @@ int ei_cmd_job_show(struct ei_cli *c) {
 
 static void show_cancelled(struct ei_cli *c, struct json_object *o, enum ei_output form) {
     if (form == EI_OUTPUT_JSON)
-        print_json(o);
+        ei_cli_print_json(o);
     else if (!c->quiet)
         (void)printf("job %s is being cancelled\n", c->argv[0]);
 }
 
 int ei_cmd_job_cancel(struct ei_cli *c) {
-    char *path = job_path(c, "/cancel");
+    char *path = ei_cli_job_path(c, "/cancel");
     int code = path == NULL ? 2 : ask(c, "POST", path, show_cancelled);
     free(path);
     return code;
@@ -278,18 +227,18 @@ int ei_cmd_job_cancel(struct ei_cli *c) {
 static void show_tables(struct ei_cli *c, struct json_object *o, enum ei_output form) {
     (void)c;
     if (form == EI_OUTPUT_JSON) {
-        print_json(o);
+        ei_cli_print_json(o);
         return;
     }
     static const char *const NAMES[] = {"name", "from"};
     struct ei_table t;
-    put_header(&t, NAMES, "ll");
+    ei_cli_put_header(&t, NAMES, "ll");
     struct json_object *list = NULL;
     size_t n = json_object_object_get_ex(o, "tables", &list) ? json_object_array_length(list) : 0;
     for (size_t i = 0; i < n; i++) {
         struct json_object *row = json_object_array_get_idx(list, i);
-        ei_table_puts(&t, text_of(row, "name"));
-        ei_table_puts(&t, text_of(row, "sql"));
+        ei_table_puts(&t, ei_cli_text(row, "name"));
+        ei_table_puts(&t, ei_cli_text(row, "sql"));
     }
     ei_table_print(&t, form);
     ei_table_release(&t);

@@ -101,16 +101,23 @@ static int collect(void *data, const char *chunk, size_t n, struct ei_error *e) 
 
 int ei_cluster_json(const struct ei_cluster_address *a, const char *method, const char *path,
                     struct json_object **out, struct ei_error *e) {
+    return ei_cluster_send(a, false, method, path, NULL, out, e);
+}
+
+int ei_cluster_send(const struct ei_cluster_address *a, bool gateway, const char *method,
+                    const char *path, const char *sent, struct json_object **out,
+                    struct ei_error *e) {
     struct ei_http_client *client = NULL;
-    if (ei_cluster_open(a, false, &client, e) != 0)
+    if (ei_cluster_open(a, gateway, &client, e) != 0)
         return -1;
     struct ei_buf body = {0};
-    int status = ei_http_client_request(client, method, path, NULL, NULL, 0, collect, &body, e);
+    int status = ei_http_client_request(client, method, path, sent ? "application/json" : NULL,
+                                        sent, sent ? strlen(sent) : 0, collect, &body, e);
     ei_http_client_close(client);
     int rc = -1;
     if (status >= 200 && status < 300) {
         *out = json_tokener_parse(body.data == NULL ? "" : body.data);
-        rc = *out != NULL ? 0 : ei_fail(e, EI_CORRUPT, "the master's answer is not JSON");
+        rc = *out != NULL ? 0 : ei_fail(e, EI_CORRUPT, "the cluster's answer is not JSON");
     } else if (status > 0) {
         rc = ei_cluster_error(body.data == NULL ? "" : body.data, body.len, status, e);
     }

@@ -20,7 +20,7 @@ const struct ei_http_route ei_master_routes[] = {
      "The cluster: every process that the master knows, and counts of jobs."},
     {"GET", "/v1/jobs", EI_ACCESS_READ, 0, ei_rest_jobs,
      "Jobs, newest first. ?limit=N (default 100), "
-     "?state=waiting|running|succeeded|failed|cancelled"},
+     "?state=waiting|running|succeeded|failed|cancelled, ?queue=, ?user="},
     {"POST", "/v1/jobs", EI_ACCESS_SUBMIT, 4096, ei_rest_submit,
      "Submits jobs: {\"kind\":\"bench\",\"tasks\":N}, \"jobs\":N for several. ?wait_ms=N: answers "
      "when "

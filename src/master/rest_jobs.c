@@ -137,6 +137,7 @@ static void write_summary(const struct ei_master *m, const struct ei_job *job, s
     ei_json_text(j, "state", ei_job_state_name(job->state));
     ei_json_text(j, "user", job->user);
     ei_json_text(j, "queue", job->queue);
+    ei_json_int(j, "priority", job->priority);
     ei_json_int(j, "submitted_ms", job->submitted_ms);
     if (job->started_ms != 0)
         ei_json_int(j, "started_ms", job->started_ms);
@@ -339,11 +340,14 @@ void ei_rest_jobs(struct ei_http_request *r, void *data) {
         ei_http_respond_error(r, &e);
         return;
     }
+    const char *queue = ei_http_query(r, "queue"), *user = ei_http_query(r, "user");
     struct ei_json j = {0};
     ei_json_open(&j, NULL, '{');
     ei_json_open(&j, "jobs", '[');
     for (size_t i = m->job_count; i-- > 0 && limit > 0;) {
-        if (state >= 0 && (int)m->jobs[i]->state != state)
+        if ((state >= 0 && (int)m->jobs[i]->state != state) ||
+            (queue != NULL && strcmp(queue, m->jobs[i]->queue) != 0) ||
+            (user != NULL && strcmp(user, m->jobs[i]->user) != 0))
             continue;
         ei_json_open(&j, NULL, '{');
         write_summary(m, m->jobs[i], &j);
