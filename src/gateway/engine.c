@@ -106,6 +106,20 @@ int ei_gateway_connect(const struct ei_gateway *g, duckdb_connection *out, struc
     return ei_duck_connect(g->engine->duck, out, e);
 }
 
+/* Names of functions of a kind, and of the macros that call one: geomean() is an aggregate. */
+static int keep_functions(duckdb_connection c, const char *kind, struct ei_map *names,
+                          struct ei_error *e) {
+    char *sql = ei_asprintf(
+        "WITH RECURSIVE f(name) AS (SELECT function_name FROM duckdb_functions() WHERE %s UNION "
+        "SELECT m.function_name FROM duckdb_functions() m, f WHERE m.function_type = 'macro' AND "
+        "(contains('(' || m.macro_definition, '(' || f.name || '(') OR "
+        "contains(m.macro_definition, ' ' || f.name || '('))) SELECT DISTINCT name FROM f",
+        kind);
+    int rc = ei_gateway_each(c, sql, keep_name, names, e);
+    free(sql);
+    return rc;
+}
+
 int ei_gateway_engine_open(struct ei_gateway *g, struct ei_error *e) {
     char *temp = ei_path_join(g->data_dir, "duckdb");
     struct ei_duck_engine_options o = {.memory_limit_bytes = EI_GATEWAY_MEMORY_BYTES,
@@ -118,15 +132,10 @@ int ei_gateway_engine_open(struct ei_gateway *g, struct ei_error *e) {
     duckdb_connection c = NULL;
     if (rc != 0 || ei_gateway_connect(g, &c, e) != 0)
         return -1;
-    rc = ei_gateway_each(c,
-                         "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
-                         "function_type = 'aggregate'",
-                         keep_name, &g->aggregates, e);
+    rc = keep_functions(c, "function_type = 'aggregate'", &g->aggregates, e);
     if (rc == 0)
-        rc = ei_gateway_each(c,
-                             "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
-                             "stability = 'VOLATILE'",
-                             keep_name, &g->volatiles, e);
+        rc = keep_functions(c, "stability = 'VOLATILE' OR contains(macro_definition, 'current_')",
+                            &g->volatiles, e);
     if (rc == 0)
         rc = ei_gateway_text(c, "SELECT current_setting('TimeZone')", &g->time_zone, e);
     duckdb_disconnect(&c);

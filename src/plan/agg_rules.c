@@ -63,7 +63,8 @@ static const struct ei_plan_agg_rule RULES[] = {
 /* Results that depend on the order of the rows, unless the call orders them itself. */
 static const char ORDERED[] =
     "first last arbitrary first_value last_value list array_agg string_agg "
-    "group_concat listagg reservoir_quantile approx_quantile";
+    "group_concat listagg reservoir_quantile approx_quantile "
+    "json_group_array json_group_object json_group_structure";
 /* DISTINCT changes nothing here. */
 static const char IDEMPOTENT[] =
     "min max bool_and bool_or bit_and bit_or any_value arg_min arg_max "
