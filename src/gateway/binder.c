@@ -256,7 +256,7 @@ static int load_facts(struct ei_binder *b, const struct ei_table_call *call, uin
     uint64_t bytes = b->in->gateway->test.split_bytes;
     if (bytes == 0)
         return ei_table_facts_load(b->files, call, slots, out, e);
-    struct ei_table_limits small = {bytes, bytes, bytes, bytes};
+    struct ei_table_limits small = {bytes, UINT32_MAX, bytes, UINT32_MAX};
     return ei_table_facts_load_limited(b->files, call, slots, &small, out, e);
 }
 

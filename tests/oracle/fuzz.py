@@ -177,7 +177,8 @@ class Maker:
             a, b = self.predicate(columns, depth - 1), self.predicate(columns, depth - 1)
             return self.any((f"({a} AND {b})", f"({a} OR {b})", f"NOT ({a})"))
         kind = self.any(columns.values())
-        a, b = self.expression(columns, kind, 1), self.expression(columns, kind, 1)
+        inside = 1 if depth > 0 else 0
+        a, b = self.expression(columns, kind, inside), self.expression(columns, kind, inside)
         forms = [f"{a} {self.any(('=', '<', '>', '<=', '<>'))} {b}", f"{a} IS NULL", f"{a} IS NOT NULL", f"{a} IS NOT DISTINCT FROM {b}",
                  f"{a} BETWEEN {b} AND {self.column(columns, kind)}", f"{a} IN ({self.any(LITERALS[kind])}, {self.any(LITERALS[kind])})",
                  f"{a} NOT IN ({self.any(LITERALS[kind])}, {b})"]
