@@ -124,6 +124,31 @@ struct json_object *ei_tree_int(int64_t value) {
     return node;
 }
 
+static bool keep_double(void *arg, struct json_object *node) {
+    (void)arg;
+    struct json_object *constant = ei_tree_get(node, "value");
+    struct json_object *type = ei_tree_get(constant, "type"),
+                       *value = ei_tree_get(constant, "value");
+    if (ei_tree_is(node, "type", "LIMIT_PERCENT_MODIFIER"))
+        return false;
+    if (!ei_tree_is(node, "class", "CONSTANT") || !ei_tree_is(type, "id", "DOUBLE") ||
+        value == NULL)
+        return true;
+    struct json_object *text = ei_tree_copy(node), *cast = expression("CAST", "OPERATOR_CAST");
+    ei_tree_set_str(ei_tree_get(ei_tree_get(text, "value"), "type"), "id", "VARCHAR");
+    ei_tree_set_str(ei_tree_get(text, "value"), "value", json_object_get_string(value));
+    ei_tree_set_str(text, "alias", "");
+    ei_tree_set(cast, "child", text);
+    ei_tree_set(cast, "cast_type", ei_tree_copy(type));
+    ei_tree_set(cast, "try_cast", json_object_new_boolean(false));
+    ei_tree_replace(node, cast);
+    return false;
+}
+
+void ei_tree_keep_doubles(struct json_object *node) {
+    ei_tree_walk(node, keep_double, NULL);
+}
+
 struct json_object *ei_tree_star(void) {
     struct json_object *node = expression("STAR", "STAR");
     ei_tree_set_str(node, "relation_name", "");
