@@ -84,6 +84,14 @@ void ei_binder_destroy(struct ei_binder *b) {
     free(b);
 }
 
+bool ei_binder_has_column(const struct ei_binder *b, const char *name) {
+    for (size_t i = 0; i < b->count; i++)
+        for (size_t c = 0; c < b->tables[i].relation.schema.count; c++)
+            if (strcasecmp(b->tables[i].relation.schema.columns[c].name, name) == 0)
+                return true;
+    return false;
+}
+
 duckdb_connection ei_binder_connection(struct ei_binder *b) {
     return b->user;
 }

@@ -120,6 +120,8 @@ int ei_binder_describe(struct ei_binder *b, const char *sql, struct ei_plan_sche
                        struct ei_error *e);
 void ei_binder_env(struct ei_binder *b, struct ei_plan_env *env);
 duckdb_connection ei_binder_connection(struct ei_binder *b);
+/* Has one of the loaded tables of files a column of that name? */
+bool ei_binder_has_column(const struct ei_binder *b, const char *name);
 /* The FROM text with absolute paths, for the catalogue: also proves that it can be read. */
 int ei_binder_absolute(struct ei_binder *b, const char *from, char **out, struct ei_error *e);
 

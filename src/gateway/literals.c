@@ -23,6 +23,53 @@ static const char *const MOMENTS[] = {
     "current_localtime",
 };
 
+static bool holds_name(struct json_object *array, const char *name) {
+    for (size_t i = 0; i < json_object_array_length(array); i++)
+        if (strcasecmp(json_object_get_string(json_object_array_get_idx(array, i)), name) == 0)
+            return true;
+    return false;
+}
+
+/* Is there an alias of that name anywhere? */
+static bool is_alias(struct json_object *node, const char *name) {
+    size_t n = json_object_is_type(node, json_type_array) ? json_object_array_length(node) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (is_alias(json_object_array_get_idx(node, i), name))
+            return true;
+    if (!json_object_is_type(node, json_type_object))
+        return false;
+    json_object_object_foreach(node, key, child) {
+        bool list = json_object_is_type(child, json_type_array);
+        if (strcmp(key, "alias") == 0 && strcasecmp(json_object_get_string(child), name) == 0)
+            return true;
+        if (list && (strcmp(key, "column_name_alias") == 0 || strcmp(key, "aliases") == 0) &&
+            holds_name(child, name))
+            return true;
+        if (is_alias(child, name))
+            return true;
+    }
+    return false;
+}
+
+/* The name if the node is current_date or another of the keywords, which look like columns. */
+static const char *keyword_of(const struct ei_binder *b, struct json_object *tree,
+                              struct json_object *node) {
+    struct json_object *class = json_object_object_get(node, "class");
+    struct json_object *names = json_object_object_get(node, "column_names");
+    if (class == NULL || names == NULL ||
+        strcmp(json_object_get_string(class), "COLUMN_REF") != 0 ||
+        json_object_array_length(names) != 1)
+        return NULL;
+    const char *name = json_object_get_string(json_object_array_get_idx(names, 0));
+    for (size_t i = 0; i < EI_ARRAY_LEN(MOMENTS); i++) {
+        bool keyword =
+            strncmp(MOMENTS[i], "current_", 8) == 0 || strncmp(MOMENTS[i], "local", 5) == 0;
+        if (keyword && strcasecmp(name, MOMENTS[i]) == 0) /* a column of that name wins */
+            return ei_binder_has_column(b, name) || is_alias(tree, name) ? NULL : MOMENTS[i];
+    }
+    return NULL;
+}
+
 /* The name if the node is one of the calls above without arguments. */
 static const char *moment_of(struct json_object *node) {
     struct json_object *name = json_object_object_get(node, "function_name");
@@ -62,17 +109,20 @@ static int literal_node(struct ei_binder *b, const char *moment, struct json_obj
     return 0;
 }
 
-static int fix_children(struct ei_binder *b, struct json_object *node, struct ei_error *e);
+static int fix_children(struct ei_binder *b, struct json_object *tree, struct json_object *node,
+                        struct ei_error *e);
 
 /* *replacement: a new reference to put in the node's place, NULL to leave it. */
-static int fix(struct ei_binder *b, struct json_object *node, struct json_object **replacement,
-               struct ei_error *e) {
+static int fix(struct ei_binder *b, struct json_object *tree, struct json_object *node,
+               struct json_object **replacement, struct ei_error *e) {
     *replacement = NULL;
     if (!json_object_is_type(node, json_type_object))
-        return fix_children(b, node, e);
+        return fix_children(b, tree, node, e);
     const char *moment = moment_of(node);
     if (moment == NULL)
-        return fix_children(b, node, e);
+        moment = keyword_of(b, tree, node);
+    if (moment == NULL)
+        return fix_children(b, tree, node, e);
     if (literal_node(b, moment, replacement, e) != 0)
         return -1;
     struct json_object *alias = json_object_object_get(node, "alias");
@@ -81,19 +131,20 @@ static int fix(struct ei_binder *b, struct json_object *node, struct json_object
     return 0;
 }
 
-static int fix_children(struct ei_binder *b, struct json_object *node, struct ei_error *e) {
+static int fix_children(struct ei_binder *b, struct json_object *tree, struct json_object *node,
+                        struct ei_error *e) {
     struct json_object *replacement = NULL;
     if (json_object_is_type(node, json_type_array)) {
         size_t n = json_object_array_length(node);
         for (size_t i = 0; i < n; i++) {
-            if (fix(b, json_object_array_get_idx(node, i), &replacement, e) != 0)
+            if (fix(b, tree, json_object_array_get_idx(node, i), &replacement, e) != 0)
                 return -1;
             if (replacement != NULL)
                 json_object_array_put_idx(node, i, replacement);
         }
     } else if (json_object_is_type(node, json_type_object)) {
         json_object_object_foreach(node, key, child) {
-            if (fix(b, child, &replacement, e) != 0)
+            if (fix(b, tree, child, &replacement, e) != 0)
                 return -1;
             if (replacement != NULL)
                 json_object_object_add(node, key, replacement);
@@ -107,7 +158,7 @@ int ei_literals_fix(struct ei_binder *b, struct json_object *tree, struct ei_err
     /* One transaction, so that all of them name the same moment. */
     if (ei_duck_run(c, "BEGIN", e) != 0)
         return -1;
-    int rc = fix_children(b, tree, e);
+    int rc = fix_children(b, tree, tree, e);
     struct ei_error ignored;
     (void)ei_duck_run(c, "ROLLBACK", &ignored);
     return rc;

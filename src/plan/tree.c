@@ -124,29 +124,39 @@ struct json_object *ei_tree_int(int64_t value) {
     return node;
 }
 
-static bool keep_double(void *arg, struct json_object *node) {
+static bool prints_as_another_type(struct json_object *type, struct json_object *value) {
+    if (ei_tree_is(type, "id", "DOUBLE"))
+        return value != NULL;
+    struct json_object *scale = ei_tree_get(ei_tree_get(type, "type_info"), "scale");
+    return ei_tree_is(type, "id", "DECIMAL") && json_object_is_type(value, json_type_int) &&
+           scale != NULL && json_object_get_int(scale) == 0;
+}
+
+static bool keep_type(void *arg, struct json_object *node) {
     (void)arg;
     struct json_object *constant = ei_tree_get(node, "value");
     struct json_object *type = ei_tree_get(constant, "type"),
                        *value = ei_tree_get(constant, "value");
     if (ei_tree_is(node, "type", "LIMIT_PERCENT_MODIFIER"))
         return false;
-    if (!ei_tree_is(node, "class", "CONSTANT") || !ei_tree_is(type, "id", "DOUBLE") ||
-        value == NULL)
+    if (!ei_tree_is(node, "class", "CONSTANT") || !prints_as_another_type(type, value))
         return true;
     struct json_object *text = ei_tree_copy(node), *cast = expression("CAST", "OPERATOR_CAST");
-    ei_tree_set_str(ei_tree_get(ei_tree_get(text, "value"), "type"), "id", "VARCHAR");
+    struct json_object *text_type = json_object_new_object();
+    ei_tree_set_str(text_type, "id", "VARCHAR");
+    ei_tree_set(text_type, "type_info", NULL);
+    ei_tree_set(cast, "cast_type", ei_tree_copy(type));
     ei_tree_set_str(ei_tree_get(text, "value"), "value", json_object_get_string(value));
+    ei_tree_set(ei_tree_get(text, "value"), "type", text_type);
     ei_tree_set_str(text, "alias", "");
     ei_tree_set(cast, "child", text);
-    ei_tree_set(cast, "cast_type", ei_tree_copy(type));
     ei_tree_set(cast, "try_cast", json_object_new_boolean(false));
     ei_tree_replace(node, cast);
     return false;
 }
 
-void ei_tree_keep_doubles(struct json_object *node) {
-    ei_tree_walk(node, keep_double, NULL);
+void ei_tree_keep_types(struct json_object *node) {
+    ei_tree_walk(node, keep_type, NULL);
 }
 
 struct json_object *ei_tree_star(void) {

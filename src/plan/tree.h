@@ -30,9 +30,9 @@ size_t ei_tree_ref_parts(struct json_object *ref);
 /* Is it an integer constant? */
 bool ei_tree_int_value(struct json_object *node, int64_t *out);
 
-/* DuckDB prints the constant 1e3 as 1000.0, which is a DECIMAL: makes all of them CAST('1e3' AS
- * DOUBLE). */
-void ei_tree_keep_doubles(struct json_object *node);
+/* DuckDB prints the DOUBLE 1e3 as 1000.0, which is a DECIMAL, and the DECIMAL 5. as 5, which is an
+ * INTEGER: makes such constants CAST('1e3' AS DOUBLE). */
+void ei_tree_keep_types(struct json_object *node);
 
 /* Fresh nodes. */
 struct json_object *ei_tree_copy(struct json_object *node);

@@ -16,6 +16,7 @@ import glob
 import itertools
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -45,7 +46,7 @@ def expand(sql, names):
     for items in itertools.product(*(values for _, values in names)):
         text = sql
         for (name, _), item in zip(names, items):
-            text = text.replace(name, item)
+            text = re.sub(rf"\b{name}\b", lambda _: item, text)
         yield text
 
 

@@ -6,7 +6,7 @@ SELECT AGG AS a FROM (SELECT *, k AS sum_k FROM ev);
 SELECT g, AGG AS a FROM ev GROUP BY g;
 -- for AGG: count(*) | count(a) | sum(a) | avg(c) | min(b) | max(a) | stddev(c) | var_pop(c) | median(a) | count(DISTINCT a) | bool_or(a > 1) | bit_or(a) | list(a ORDER BY id) | string_agg(b, ',' ORDER BY id) | arg_max(id, a * 10000 + id) | sum(c) | product(c) | any_value(b) | corr(a, c) | quantile_disc(c, 0.5) | count(a) FILTER (WHERE c > 5)
 SELECT AGG AS v FROM nulls;
--- for AGG: count(*) | count(a) | sum(a) | avg(c) | min(b) | max(a) | stddev(c) | median(a) | count(DISTINCT a) | bool_or(a > 1) | var_samp(c) | any_value(c)
+-- for AGG: count(*) | count(a) | sum(a) | avg(c) | min(b) | max(a) | stddev(c) | median(a) | count(DISTINCT a) | bool_or(a > 1) | var_samp(c)
 SELECT s, AGG AS v FROM nulls GROUP BY s;
 -- for AGG: count(*) | sum(k) | avg(m) | min(s) | max(d) | stddev(x) | count(DISTINCT k) | list(k) | bool_and(flag) | product(x) | arg_max(k, id) | median(k) | count(*) FILTER (WHERE flag) | bit_and(k) | coalesce(sum(k), -1) | string_agg(s, ',')
 -- for TABLE: ev WHERE id < 0 | none | ev WHERE NULL
