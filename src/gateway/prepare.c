@@ -157,12 +157,17 @@ static int select_statement(const struct ei_prepare_input *in, struct ei_binder 
     int rc = ei_binder_parse(b, s->body, &tree, e);
     if (rc == 0)
         rc = ei_binder_load_tables(b, tree, e);
-    if (rc == 0) /* wrong SQL is told with its place in the user's own text */
-        rc = ei_binder_describe(b, s->body, &schema, e);
-    if (rc == 0)
+    if (rc == 0) {
+        /* Wrong SQL is told with its place in the user's own text. Only the planner knows the name
+         * that DuckDB gives to a file without an alias. */
+        struct ei_error own = {0};
+        bool binds = ei_binder_describe(b, s->body, &schema, &own) == 0;
         rc = ei_literals_fix(b, tree, e);
-    if (rc == 0)
-        rc = ei_plan_select(&env, s->body, tree, &out->spec, e);
+        if (rc == 0)
+            rc = ei_plan_select(&env, s->body, tree, &out->spec, e);
+        if (rc != 0 && !binds)
+            *e = own;
+    }
     ei_plan_schema_release(&schema);
     json_object_put(tree);
     if (rc != 0)

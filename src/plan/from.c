@@ -25,7 +25,7 @@ static const struct {
     bool left, right;
 } RULES[] = {
     {"INNER", true, true}, {"LEFT", true, false}, {"RIGHT", false, true},
-    {"SEMI", true, false}, {"ANTI", true, false}, {"OUTER", false, false},
+    {"SEMI", true, false}, {"ANTI", true, false}, {"FULL", false, false},
 };
 
 static enum spread_of check_from(struct check *c, struct json_object *node,
@@ -111,8 +111,7 @@ static enum spread_of check_join(struct check *c, struct json_object *join,
                 return SPREAD;
         }
     (void)ei_plan_whole(c->ctx, "%s%s JOIN with the large table on its %s side",
-                        ei_tree_is(join, "ref_type", "ASOF") ? "ASOF " : "",
-                        strcmp(type, "OUTER") == 0 ? "FULL" : type,
+                        ei_tree_is(join, "ref_type", "ASOF") ? "ASOF " : "", type,
                         left == SPREAD ? "left" : "right");
     return WRONG;
 }

@@ -203,7 +203,7 @@ static bool may_filter(struct json_object *from, struct json_object *leaf) {
     bool left = below(ei_tree_get(from, "left"), leaf);
     const char *type = ei_tree_str(from, "join_type");
     bool kept = strcmp(type, "INNER") == 0 ||
-                (left && strcmp(type, "RIGHT") != 0 && strcmp(type, "OUTER") != 0) ||
+                (left && strcmp(type, "RIGHT") != 0 && strcmp(type, "FULL") != 0) ||
                 (!left && strcmp(type, "RIGHT") == 0);
     return kept && may_filter(ei_tree_get(from, left ? "left" : "right"), leaf);
 }

@@ -64,9 +64,9 @@ def read_corpus(path, folder):
             elif not line.startswith("--") and (line.strip() or lines):
                 lines.append(line)
             if lines and line.endswith(";"):
-                sql = "\n".join(lines)[:-1].replace("{data}", folder)
+                sql = "\n".join(lines)[:-1]
                 for one in expand(sql, names):
-                    yield Query(theme, one, ordered)
+                    yield Query(theme, one.replace("{data}", folder), ordered)
                 lines, names, ordered = [], [], False
     assert not lines, f"{path}: the last query has no semicolon: {lines[-1]}"
 
