@@ -2,6 +2,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+SOAK_QUERIES ?= 200000
 MESON = meson setup --buildtype=debugoptimized
 
 .PHONY: all demo test bench soak lint format fuzz install clean test-clients setup
@@ -34,6 +35,9 @@ bench: all
 
 soak: all
 	python3 tests/e2e/soak.py
+	for n in 1 3 7; do python3 tests/oracle/run.py --workers $$n --cores 1 || exit 1; done
+	python3 tests/oracle/run.py --scale 20
+	python3 tests/oracle/fuzz.py --count $(SOAK_QUERIES) --workers 3
 
 test-clients:
 	@echo "No clients of other systems are tested yet: none of their protocols is spoken yet."

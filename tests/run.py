@@ -215,6 +215,16 @@ def e2e_asan(_):
                                                   EIDER_SANITIZED="1"))
 
 
+def oracle_corpus(_):
+    yield ("oracle: corpus", *run([sys.executable, "tests/oracle/run.py", "--workers", "2"],
+                                  env={"EIDER_BUILD": os.path.join(ROOT, "build")}))
+
+
+def oracle_random(_):
+    yield ("oracle: 2000 random queries", *run([sys.executable, "tests/oracle/fuzz.py", "--count", "2000"],
+                                               env={"EIDER_BUILD": os.path.join(ROOT, "build")}))
+
+
 STEPS = [  # group, function; in this order
     ("lint", tool_checks), ("lint", format_check), ("lint", python_check), ("lint", shell_check),
     ("lint", cppcheck),
@@ -222,8 +232,9 @@ STEPS = [  # group, function; in this order
     ("lint", clang_tidy),
     ("unit", unit_and_simulation), ("tsan", threads), ("fuzz", fuzzers),
     ("e2e", e2e_release), ("e2e-asan", e2e_asan),
+    ("oracle", oracle_corpus), ("oracle", oracle_random),
 ]
-NEEDS_BUILD = {"lint", "unit", "tsan", "fuzz", "e2e", "e2e-asan"}
+NEEDS_BUILD = {"lint", "unit", "tsan", "fuzz", "e2e", "e2e-asan", "oracle"}
 
 
 def report(number, name, passed, log, started):
