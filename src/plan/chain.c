@@ -12,8 +12,8 @@
 #define TINY_PART 16
 
 static bool is_heavy(const struct ei_plan_ctx *ctx, const struct ei_plan_leaf *leaf) {
-    return leaf->has_frag ||
-           (leaf->splittable && leaf->bytes > ctx->env->broadcast_limit_bytes / TINY_PART);
+    return leaf->has_frag || (leaf->splittable && leaf->input != NULL &&
+                              leaf->bytes > ctx->env->broadcast_limit_bytes / TINY_PART);
 }
 
 static size_t count_heavy(const struct ei_plan_ctx *ctx, const struct ei_plan_scope *s) {

@@ -140,6 +140,18 @@ struct json_object *ei_plan_unit_where(struct ei_plan_graph *g, const struct ei_
     return where;
 }
 
+/* a.x = b.x AND a.x = b.y: before b meets a, its x and y differ. */
+static bool twice_in_a_leaf(const struct ei_plan_graph *g, size_t class) {
+    for (size_t l = 0; l < g->b->scope.count; l++) {
+        size_t count = 0;
+        for (size_t c = 0; c < g->b->scope.leaves[l].columns.count; c++)
+            count += g->class_of[g->first[l] + c] == class ? 1 : 0;
+        if (count > 1)
+            return true;
+    }
+    return false;
+}
+
 /* A column before it in the unit that is equal to it and of the same type; itself if there is none.
  * Outer joins do not make their columns equal. */
 static size_t twin(const struct ei_plan_graph *g, uint64_t mask, const bool *needed,
@@ -176,7 +188,7 @@ static struct json_object *columns_of(struct ei_plan_graph *g, const struct ei_p
             next[n] = (struct ei_plan_place){NULL, NULL};
             if (!needed[n] || g->places[n].table == NULL)
                 continue;
-            size_t same = twin(g, u->mask, needed, n);
+            size_t same = twice_in_a_leaf(g, g->class_of[n]) ? n : twin(g, u->mask, needed, n);
             if (same != n) {
                 next[n] = next[same];
                 continue;

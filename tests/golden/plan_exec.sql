@@ -446,3 +446,4 @@ SELECT f.id FROM f, h, h2 WHERE f.id = h.id AND h.w > h2.id
 SELECT f.id FROM f JOIN h ON f.id = h.id FULL JOIN h2 ON h.w = h2.id
 SELECT f FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
 SELECT f.id FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND EXISTS (SELECT 1 FROM m WHERE m.k = f.k)
+SELECT count(*), sum(f.id) FROM f JOIN h ON f.id = h.id AND f.id = h.w
