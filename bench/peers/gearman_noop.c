@@ -1,7 +1,8 @@
 /* No-op jobs through gearmand: the worker, and a client that keeps a number of them in flight.
  *
  *   gearman-noop worker PORT
- *   gearman-noop client PORT JOBS IN_FLIGHT    prints {"jobs_per_second":..,"p50_us":..,"p99_us":..} */
+ *   gearman-noop client PORT JOBS IN_FLIGHT    prints
+ * {"jobs_per_second":..,"p50_us":..,"p99_us":..} */
 #include <libgearman/gearman.h>
 
 #include <stdint.h>
@@ -73,8 +74,8 @@ static int run_client(in_port_t port, long jobs, long in_flight) {
         trips[i] = now_us() - start;
     }
     qsort(trips, TRIPS, sizeof *trips, ascending);
-    printf("{\"jobs_per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f}\n", (double)jobs / took * 1e6,
-           trips[TRIPS / 2], trips[TRIPS * 99 / 100]);
+    printf("{\"jobs_per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
+           (double)jobs / took * 1e6, trips[TRIPS / 2], trips[TRIPS * 99 / 100]);
     return 0;
 }
 

@@ -264,7 +264,8 @@ struct ei_peer *ei_peer_by_node(const struct ei_master *m, uint64_t node);
 uint32_t ei_peers_cores(const struct ei_master *m); /* task slots of all live workers */
 void ei_peer_node_down(struct ei_master *m, struct ei_peer *p);
 void ei_peers_check(struct ei_master *m, int64_t now_us);
-/* job NULL = is not remembered. Workers do not report what becomes of a forgotten job's attempts. */
+/* job NULL = is not remembered. Workers do not report what becomes of a forgotten job's attempts.
+ */
 void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t id, struct ei_job *job);
 struct ei_flight *ei_peer_flight(struct ei_peer *p, const struct ei_attempt *id);
 void ei_peer_take_off(struct ei_peer *p, struct ei_job *job, const struct ei_attempt *id,

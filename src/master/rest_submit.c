@@ -196,6 +196,7 @@ static int submit(struct ei_master *m, struct ei_http_request *r, const struct o
         ei_wait_add(w, job);
         ei_job_start(m, job);
     }
+    EI_ASSERT(w != NULL); /* an order has at least one job */
     w->owner = wait_ms > 0;
     return 0;
 }

@@ -56,8 +56,8 @@ struct ei_attempt {
     X(JOB_RELEASE)                                                                                 \
     X(TASK_RUNNING)                                                                                \
     X(TASK_DONE)                                                                                   \
-    X(TASK_FAILED) X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN)     \
-        X(NODE_RESUME)
+    X(TASK_FAILED)                                                                                 \
+    X(INPUT_LOST) X(TICK) X(QUEUE_SET) X(USER_SET) X(NODE_CORDON) X(NODE_DRAIN) X(NODE_RESUME)
 enum ei_sched_event_type {
 #define X(name) EI_SCHED_##name,
     EI_SCHED_EVENTS(X)
