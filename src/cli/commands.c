@@ -59,6 +59,17 @@ static const struct ei_cli_option QUEUE_CREATE_OPTIONS[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct ei_cli_option CORDON_OPTIONS[] = {
+    {"reason", 0, "TEXT", "shown in the list of nodes"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct ei_cli_option DRAIN_OPTIONS[] = {
+    {"deadline", 0, "D", "then what is left is made again elsewhere: 90s, 5m, 2h (default: none)"},
+    {"reason", 0, "TEXT", "shown in the list of nodes"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct ei_cli_option USER_OPTIONS[] = {
     {"weight", 0, "N", "the user's share inside every queue (default 1)"},
     {"max-cores", 0, "N", "of all tasks of the user together, 0 = no limit"},
@@ -119,6 +130,16 @@ const struct ei_command EI_COMMANDS[] = {
     {"user set", "NAME", "set the weight and the limits of a user", NULL, USER_OPTIONS, 1,
      ei_cmd_user_set},
     {"user list", "", "list users with settings of their own", NULL, NULL, 0, ei_cmd_user_list},
+    {"node list", "", "list the workers with state and sizes", NULL, NULL, 0, ei_cmd_node_list},
+    {"node cordon", "NAME", "no new work for a worker", NULL, CORDON_OPTIONS, 1,
+     ei_cmd_node_cordon},
+    {"node drain", "NAME", "no new work, and wait until nothing on it is needed",
+     "The worker is \"drained\" when its tasks have ended and their outputs were read; then it can "
+     "be\n"
+     "stopped and nothing is lost.\n",
+     DRAIN_OPTIONS, 1, ei_cmd_node_drain},
+    {"node resume", "NAME", "let a worker take work again", NULL, NULL, 1, ei_cmd_node_resume},
+    {"disk", "", "show what the workers keep on their disks", NULL, NULL, 0, ei_cmd_disk},
     {"job cancel", "ID", "stop a job", NULL, NULL, 1, ei_cmd_job_cancel},
     {"table list", "", "list the tables of the catalogue", NULL, NULL, 0, ei_cmd_table_list},
     {"bench tasks", "", "measure what a task costs that does nothing",

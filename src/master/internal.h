@@ -34,6 +34,8 @@
 #define EI_JOB_WARNINGS_MAX 20
 #define EI_JOB_FAILURES_MAX 16    /* the last ones, with their texts */
 #define EI_PEERS_MAX 2000         /* registered processes, lost ones included */
+#define EI_PEER_TERMS_MAX 64      /* labels, and resources, of a worker */
+#define EI_PEER_DISK_MAX 16       /* kinds of files that one worker may report */
 #define EI_PEER_PROCESSES_MAX 256 /* executors that one worker may report */
 #define EI_WORKER_CORES_MAX 4096
 #define EI_JOB_IDS_RESERVED 1000 /* job ids taken from the state at a time */
@@ -75,6 +77,11 @@ struct ei_peer_process {
     uint64_t rss_bytes, cpu_us;
 };
 
+struct ei_disk_use { /* files of one kind on a worker's disk */
+    char what[16];
+    uint64_t bytes, files, quota_bytes, oldest_s;
+};
+
 /* A worker or gateway, known by role and name; stays when its process is lost. */
 struct ei_peer {
     enum ei_role role;
@@ -84,10 +91,19 @@ struct ei_peer {
     enum ei_peer_state state;
     int64_t heard_us, grace_until_us, lost_ms;
     struct ei_session *link; /* NULL without a connection */
-    uint64_t rss_bytes, cpu_us, disk_free_bytes, exchange_bytes;
+    uint64_t rss_bytes, cpu_us, disk_free_bytes, disk_total_bytes, exchange_bytes;
+    uint64_t memory_available_bytes;
     struct ei_peer_process *processes;
     size_t process_count;
     /* workers only */
+    bool low_disk, low_memory; /* it says: no new work */
+    bool closed;               /* the scheduler gives it none */
+    char **labels;
+    size_t label_count;
+    struct ei_sched_extra *extras; /* names owned */
+    size_t extra_count;
+    struct ei_disk_use *disk_use;
+    size_t disk_use_count;
     uint64_t node; /* the scheduler's name for this incarnation, 0 = not known to it */
     struct ei_flight *flights;
     size_t flight_count, flight_capacity;
@@ -348,6 +364,17 @@ void ei_on_get_result(struct ei_session *l, const struct ei_message *msg);
 /* Lets go of results that nobody fetched for too long; returns when to look again. */
 int64_t ei_results_expire(struct ei_master *m, int64_t now_us);
 
+/* nodes.c: cordon, drain, resume; low on disk or memory */
+void ei_node_apply(struct ei_master *m, struct ei_peer *p);
+void ei_node_heard(struct ei_master *m, struct ei_peer *p, bool low_disk, bool low_memory);
+void ei_node_drained(struct ei_master *m, uint64_t node);
+const char *ei_node_state_name(const struct ei_master *m, const struct ei_peer *p);
+void ei_rest_nodes(struct ei_http_request *r, void *data);
+void ei_rest_node_cordon(struct ei_http_request *r, void *data);
+void ei_rest_node_drain(struct ei_http_request *r, void *data);
+void ei_rest_node_resume(struct ei_http_request *r, void *data);
+void ei_rest_disk(struct ei_http_request *r, void *data);
+
 /* settings.c: queues and users */
 void ei_settings_start(struct ei_master *m);
 void ei_rest_queues(struct ei_http_request *r, void *data);
@@ -385,7 +412,7 @@ void ei_rest_submit(struct ei_http_request *r, void *data);
 int ei_rest_wait_ms(struct ei_http_request *r, uint64_t *out, struct ei_error *e);
 void ei_rest_ui(struct ei_http_request *r, void *data);
 const char *ei_job_state_name(enum ei_job_state state);
-/* Why a job or stage does not run now, as a sentence; false if it does or has ended. */
-bool ei_job_wait_reason(const struct ei_master *m, const struct ei_job *job, struct ei_buf *out);
+struct ei_job *ei_rest_find_job(struct ei_http_request *r, const struct ei_master *m,
+                                struct ei_error *e); /* of the parameter id */
 
 #endif

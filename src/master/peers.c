@@ -112,9 +112,23 @@ void ei_peer_forget_job(struct ei_master *m, struct ei_peer *p, uint64_t id, str
     ei_master_want(m, p);
 }
 
+static void clear_terms(struct ei_peer *p) {
+    for (size_t i = 0; i < p->label_count; i++)
+        free(p->labels[i]);
+    for (size_t i = 0; i < p->extra_count; i++)
+        free((char *)(uintptr_t)p->extras[i].name);
+    free(p->labels);
+    free(p->extras);
+    p->labels = NULL;
+    p->extras = NULL;
+    p->label_count = p->extra_count = 0;
+}
+
 void ei_peer_destroy(struct ei_peer *p) {
     clear_known(p);
     clear_processes(p);
+    clear_terms(p);
+    free(p->disk_use);
     free(p->flights);
     ei_map_release(&p->flight_index);
     free(p->launches);
@@ -204,6 +218,7 @@ void ei_peers_check(struct ei_master *m, int64_t now_us) {
     int64_t late_us = now_us - m->last_check_us - 2 * EI_CHECK_US;
     m->last_check_us = now_us;
     m->next_check_us = INT64_MAX;
+    ei_log_rotate(EI_LOG_MAX_BYTES);
     for (size_t i = 0; i < m->peers.count; i++) {
         struct ei_peer *p = m->peers.entries[i].value;
         if (p->state == EI_PEER_LOST)
@@ -280,6 +295,11 @@ static struct ei_peer *find_or_create(struct ei_master *m, enum ei_role role, co
     return p;
 }
 
+static char *cut(const char *s, const char *otherwise) {
+    s = text_or(s, otherwise);
+    return ei_strndup(s, strnlen(s, 64));
+}
+
 static void take_fields(struct ei_peer *p, const Eider__V1__Register *r) {
     free(p->address);
     free(p->host_id);
@@ -290,6 +310,16 @@ static void take_fields(struct ei_peer *p, const Eider__V1__Register *r) {
     p->memory_bytes = r->memory_bytes;
     p->incarnation = r->incarnation;
     p->http_port = r->http_port;
+    clear_terms(p);
+    p->label_count = EI_MIN(r->n_labels, (size_t)EI_PEER_TERMS_MAX);
+    p->extra_count = EI_MIN(r->n_resources, (size_t)EI_PEER_TERMS_MAX);
+    p->labels = ei_calloc(p->label_count, sizeof *p->labels);
+    p->extras = ei_calloc(p->extra_count, sizeof *p->extras);
+    for (size_t i = 0; i < p->label_count; i++)
+        p->labels[i] = cut(r->labels[i], "");
+    for (size_t i = 0; i < p->extra_count; i++)
+        p->extras[i] =
+            (struct ei_sched_extra){cut(r->resources[i]->name, ""), r->resources[i]->milli};
 }
 
 static bool attempt_listed(const Eider__V1__Register *r, const struct ei_attempt *id) {
@@ -336,8 +366,16 @@ static void worker_up(struct ei_master *m, struct ei_peer *p) {
     struct ei_sched_event event = {.type = EI_SCHED_NODE_UP,
                                    .now_us = ei_now_us(),
                                    .node = p->node,
-                                   .u.node_up = {p->cores, p->memory_bytes, p->name}};
+                                   .u.node_up = {.cores = p->cores,
+                                                 .memory_bytes = p->memory_bytes,
+                                                 .name = p->name,
+                                                 .labels = (const char *const *)p->labels,
+                                                 .label_count = (uint32_t)p->label_count,
+                                                 .extras = p->extras,
+                                                 .extra_count = (uint32_t)p->extra_count}};
+    p->closed = false;
     ei_master_step(m, &event);
+    ei_node_apply(m, p);
 }
 
 static void enter(struct ei_session *l, struct ei_peer *p, const struct ei_message *msg) {
@@ -389,9 +427,20 @@ void ei_on_register(struct ei_session *l, const struct ei_message *msg) {
     ei_conn_reply(l->conn, msg->request, &reply.base);
 }
 
-static char *cut(const char *s, const char *otherwise) {
-    s = text_or(s, otherwise);
-    return ei_strndup(s, strnlen(s, 64));
+static void take_disk_use(struct ei_peer *p, const Eider__V1__Heartbeat *h) {
+    free(p->disk_use);
+    p->disk_use_count = EI_MIN(h->n_disk, (size_t)EI_PEER_DISK_MAX);
+    p->disk_use = ei_calloc(p->disk_use_count, sizeof *p->disk_use);
+    for (size_t i = 0; i < p->disk_use_count; i++) {
+        const Eider__V1__DiskUse *d = h->disk[i];
+        struct ei_disk_use *u = &p->disk_use[i];
+        size_t n = strnlen(text_or(d->what, "?"), sizeof u->what - 1);
+        memcpy(u->what, text_or(d->what, "?"), n);
+        u->bytes = d->bytes;
+        u->files = d->files;
+        u->quota_bytes = d->quota_bytes;
+        u->oldest_s = d->oldest_s;
+    }
 }
 
 void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg) {
@@ -403,6 +452,12 @@ void ei_on_heartbeat(struct ei_session *l, const struct ei_message *msg) {
     p->cpu_us = h->cpu_us;
     p->disk_free_bytes = h->disk_free_bytes;
     p->exchange_bytes = h->exchange_bytes;
+    p->disk_total_bytes = h->disk_total_bytes;
+    p->memory_available_bytes = h->memory_available_bytes;
+    if (h->n_disk > 0)
+        take_disk_use(p, h);
+    if (p->role == EI_ROLE_WORKER)
+        ei_node_heard(l->master, p, h->low_disk, h->low_memory);
     clear_processes(p);
     size_t count = EI_MIN(h->n_processes, (size_t)EI_PEER_PROCESSES_MAX);
     p->processes = ei_calloc(count, sizeof *p->processes);

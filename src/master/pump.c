@@ -77,6 +77,9 @@ static void act_one(struct ei_master *m, const struct ei_sched_action *a) {
     case EI_SCHED_ACT_JOB_FORGET:
         forget(m, a->id.job);
         break;
+    case EI_SCHED_ACT_NODE_DRAINED:
+        ei_node_drained(m, a->node);
+        break;
     default: /* an action that asks nothing of workers or gateways */
         break;
     }

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "master/json.h"
+#include "master/why.h"
 #include "os/os.h"
 #include "pki/pki.h"
 
@@ -28,10 +29,25 @@ const struct ei_http_route ei_master_routes[] = {
     {"GET", "/v1/jobs/:id", EI_ACCESS_READ, 0, ei_rest_job,
      "One job: its SQL, plan, stages with figures, warnings, error, why it waits. ?wait_ms=N: "
      "answers when it has ended."},
+    {"GET", "/v1/jobs/:id/why", EI_ACCESS_READ, 0, ei_rest_job_why,
+     "Why the job waits, failed or is slow: a sentence or two, and their codes."},
+    {"GET", "/v1/reasons", EI_ACCESS_READ, 0, ei_rest_reasons, "All codes of reasons."},
     {"GET", "/v1/jobs/:id/tasks", EI_ACCESS_READ, 0, ei_rest_job_tasks,
      "Tasks of one stage of a job. ?stage=N (default 0), ?limit=N (default 1000)"},
     {"POST", "/v1/jobs/:id/cancel", EI_ACCESS_SUBMIT, 1024, ei_rest_job_cancel,
      "Cancels a job; one that has ended stays as it is."},
+    {"GET", "/v1/nodes", EI_ACCESS_READ, 0, ei_rest_nodes,
+     "Workers: state, size, what is free, labels and resources."},
+    {"POST", "/v1/nodes/:name/cordon", EI_ACCESS_ADMIN, 4096, ei_rest_node_cordon,
+     "No new work for a worker. {\"reason\"}"},
+    {"POST", "/v1/nodes/:name/drain", EI_ACCESS_ADMIN, 4096, ei_rest_node_drain,
+     "The same, and it is told when nothing on it is needed any more. {\"reason\", "
+     "\"deadline_ms\"}: "
+     "what is left then is made again elsewhere."},
+    {"POST", "/v1/nodes/:name/resume", EI_ACCESS_ADMIN, 4096, ei_rest_node_resume,
+     "The worker takes work again."},
+    {"GET", "/v1/disk", EI_ACCESS_READ, 0, ei_rest_disk,
+     "What the workers keep on their disks, by kind, with quotas and ages."},
     {"GET", "/v1/queues", EI_ACCESS_READ, 0, ei_rest_queues,
      "Queues: settings, and what they hold now."},
     {"POST", "/v1/queues", EI_ACCESS_ADMIN, 4096, ei_rest_queue_create,
@@ -124,12 +140,12 @@ static void status_executors(const struct ei_peer *p, struct ei_json *j) {
     }
 }
 
-static void status_peer(const struct ei_peer *p, struct ei_json *j) {
+static void status_peer(const struct ei_master *m, const struct ei_peer *p, struct ei_json *j) {
     ei_json_open(j, NULL, '{');
     ei_json_text(j, "role", ei_role_name(p->role));
     ei_json_text(j, "name", p->name);
     ei_json_uint(j, "pid", p->pid);
-    ei_json_text(j, "state", peer_state(p));
+    ei_json_text(j, "state", p->role == EI_ROLE_WORKER ? ei_node_state_name(m, p) : peer_state(p));
     ei_json_open(j, "ports", '{');
     if (port_of(p->address) != 0)
         ei_json_uint(j, "rpc", port_of(p->address));
@@ -174,7 +190,7 @@ static void rest_status(struct ei_http_request *r, void *data) {
     ei_json_open(&j, "processes", '[');
     status_master(m, &j);
     for (size_t i = 0; i < m->peers.count; i++)
-        status_peer(m->peers.entries[i].value, &j);
+        status_peer(m, m->peers.entries[i].value, &j);
     ei_json_close(&j, ']');
     status_jobs(m, &j);
     ei_json_close(&j, '}');

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "master/json.h"
+#include "master/why.h"
 #include "os/os.h"
 
 #include <ctype.h>
@@ -39,8 +40,8 @@ static int query_number(struct ei_http_request *r, const char *name, uint64_t ot
     return text == NULL ? 0 : parse_number(text, name, most, out, e);
 }
 
-static struct ei_job *find(struct ei_http_request *r, const struct ei_master *m,
-                           struct ei_error *e) {
+struct ei_job *ei_rest_find_job(struct ei_http_request *r, const struct ei_master *m,
+                                struct ei_error *e) {
     uint64_t id;
     if (parse_number(ei_http_param(r, "id"), "a job's id", UINT64_MAX, &id, e) != 0)
         return NULL;
@@ -54,50 +55,7 @@ static struct ei_job *find(struct ei_http_request *r, const struct ei_master *m,
     return job;
 }
 
-/* ---- why a job waits ---- */
-
-static void count_cores(const struct ei_master *m, uint64_t *workers, uint64_t *cores,
-                        uint64_t *busy) {
-    *workers = *cores = *busy = 0;
-    for (size_t i = 0; i < m->peers.count; i++) {
-        const struct ei_peer *p = m->peers.entries[i].value;
-        if (p->role != EI_ROLE_WORKER || p->node == 0)
-            continue;
-        ++*workers;
-        *cores += p->cores;
-        *busy += EI_MIN(p->flight_count, p->cores);
-    }
-}
-
-bool ei_job_wait_reason(const struct ei_master *m, const struct ei_job *job, struct ei_buf *out) {
-    if (ei_job_finished(job))
-        return false;
-    uint64_t waiting = 0, running = 0, workers, cores, busy;
-    for (uint32_t i = 0; i < job->stage_count; i++) {
-        struct ei_sched_stage_counts c;
-        ei_stage_counts(m, job, i, &c);
-        waiting += c.waiting;
-        running += c.running;
-    }
-    if (running > 0 || waiting == 0)
-        return false;
-    count_cores(m, &workers, &cores, &busy);
-    if (workers == 0)
-        ei_buf_puts(out, "It waits because no worker is connected to the master.");
-    else if (busy >= cores)
-        ei_buf_printf(out,
-                      "It waits because all %llu cores of the %llu connected workers are busy.",
-                      (unsigned long long)cores, (unsigned long long)workers);
-    else
-        ei_buf_printf(
-            out,
-            "It waits because none of the %llu connected workers has room for one of its "
-            "tasks: a task needs a free core%s, on a worker that has not failed too often "
-            "lately.",
-            (unsigned long long)workers,
-            job->spec != NULL && job->spec->memory_bytes > 0 ? " and its memory" : "");
-    return true;
-}
+/* ---- why a stage waits ---- */
 
 /* What a stage that has not begun waits for. */
 static void stage_reason(const struct ei_master *m, const struct ei_job *job, uint32_t id,
@@ -138,6 +96,8 @@ static void write_summary(const struct ei_master *m, const struct ei_job *job, s
     ei_json_text(j, "user", job->user);
     ei_json_text(j, "queue", job->queue);
     ei_json_int(j, "priority", job->priority);
+    if (ei_why_waits(m, job) != NULL)
+        ei_json_text(j, "waits_for", ei_why_waits(m, job));
     ei_json_int(j, "submitted_ms", job->submitted_ms);
     if (job->started_ms != 0)
         ei_json_int(j, "started_ms", job->started_ms);
@@ -254,17 +214,32 @@ static void write_failures(const struct ei_job *job, struct ei_json *j) {
     ei_json_close(j, ']');
 }
 
+static void write_why(const struct ei_master *m, const struct ei_job *job, struct ei_json *j) {
+    struct ei_why w;
+    struct ei_buf text = {0};
+    ei_why(m, job, &w);
+    bool plain = w.count == 1 && (strcmp(w.reasons[0].code, "RUNNING") == 0 ||
+                                  strcmp(w.reasons[0].code, "NOTHING_SLOW") == 0);
+    ei_why_text(&w, &text);
+    if (!plain)
+        ei_json_text(j, "reason", text.data);
+    ei_json_open(j, "reason_codes", '[');
+    for (size_t i = 0; i < w.count; i++)
+        ei_json_text(j, NULL, w.reasons[i].code);
+    ei_json_close(j, ']');
+    ei_buf_release(&text);
+    ei_why_release(&w);
+}
+
 static void respond_job(struct ei_http_request *r, const struct ei_master *m,
                         const struct ei_job *job) {
     struct ei_json j = {0};
-    struct ei_buf reason = {0};
     ei_json_open(&j, NULL, '{');
     write_summary(m, job, &j);
     ei_json_text(&j, "sql", job->text);
     ei_json_text(&j, "plan", job->plan_text);
     ei_json_text(&j, "whole_reason", job->whole_reason);
-    if (ei_job_wait_reason(m, job, &reason))
-        ei_json_text(&j, "reason", reason.data);
+    write_why(m, job, &j);
     ei_json_open(&j, "stages", '[');
     for (uint32_t i = 0; i < job->stage_count; i++)
         write_stage(m, job, i, &j);
@@ -274,7 +249,6 @@ static void respond_job(struct ei_http_request *r, const struct ei_master *m,
     ei_json_close(&j, ']');
     write_failures(job, &j);
     ei_json_close(&j, '}');
-    ei_buf_release(&reason);
     ei_rest_json(r, &j);
 }
 
@@ -290,7 +264,7 @@ void ei_rest_job(struct ei_http_request *r, void *data) {
     struct ei_master *m = data;
     struct ei_error e = {0};
     uint64_t wait_ms = 0;
-    struct ei_job *job = find(r, m, &e);
+    struct ei_job *job = ei_rest_find_job(r, m, &e);
     if (job == NULL || ei_rest_wait_ms(r, &wait_ms, &e) != 0)
         ei_http_respond_error(r, &e);
     else if (wait_ms > 0 && !ei_job_finished(job))
@@ -302,7 +276,7 @@ void ei_rest_job(struct ei_http_request *r, void *data) {
 void ei_rest_job_cancel(struct ei_http_request *r, void *data) {
     struct ei_master *m = data;
     struct ei_error e = {0};
-    const struct ei_job *job = find(r, m, &e);
+    const struct ei_job *job = ei_rest_find_job(r, m, &e);
     if (job == NULL) {
         ei_http_respond_error(r, &e);
         return;
@@ -409,7 +383,7 @@ void ei_rest_job_tasks(struct ei_http_request *r, void *data) {
     const struct ei_master *m = data;
     struct ei_error e = {0};
     uint64_t stage, limit;
-    const struct ei_job *job = find(r, m, &e);
+    const struct ei_job *job = ei_rest_find_job(r, m, &e);
     if (job == NULL || query_number(r, "stage", 0, UINT32_MAX, &stage, &e) != 0 ||
         query_number(r, "limit", 1000, EI_HISTORY_TASKS_MAX, &limit, &e) != 0) {
         ei_http_respond_error(r, &e);

@@ -3,8 +3,10 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,4 +69,24 @@ void ei_log(enum ei_log_level level, const char *fmt, ...) {
     ei_buf_release(&text);
     ei_buf_release(&line);
     errno = saved;
+}
+
+void ei_log_rotate(uint64_t max_bytes) {
+    char path[4096], old[4100];
+    struct stat st, named;
+    if (fstat(STDERR_FILENO, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size <= max_bytes)
+        return;
+    ssize_t n = readlink("/proc/self/fd/2", path, sizeof path - 1);
+    if (n <= 0)
+        return;
+    path[n] = '\0';
+    (void)snprintf(old, sizeof old, "%s.1", path);
+    bool ours = lstat(path, &named) == 0 && named.st_ino == st.st_ino && named.st_dev == st.st_dev;
+    if (!ours || rename(path, old) != 0)
+        return;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
+    (void)dup2(fd, STDERR_FILENO);
+    (void)close(fd);
 }

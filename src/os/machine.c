@@ -150,3 +150,15 @@ uint64_t ei_process_cpu_us(pid_t pid) {
     ei_buf_release(&text);
     return (user + system) * 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 }
+
+uint64_t ei_memory_available_bytes(void) {
+    struct ei_buf text = {0};
+    uint64_t bytes = ei_memory_total_bytes();
+    if (ei_read_file("/proc/meminfo", 1u << 20, &text, NULL) == 0 && text.data != NULL) {
+        const char *line = strstr(text.data, "MemAvailable:");
+        if (line != NULL)
+            bytes = strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024;
+    }
+    ei_buf_release(&text);
+    return bytes;
+}

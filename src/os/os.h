@@ -38,8 +38,9 @@ int ei_lock_file(const char *path, int *fd, struct ei_error *e);
 /* Equal for two processes that see the same disks and kernel: boot id and mount namespace. */
 const char *ei_host_id(void);
 int ei_cpu_count(void);
-uint64_t ei_memory_total_bytes(void); /* the smaller of RAM and the cgroup's limit */
-uint64_t ei_rss_bytes(pid_t pid);     /* 0 if unknown; pid 0 = self */
+uint64_t ei_memory_total_bytes(void);     /* the smaller of RAM and the cgroup's limit */
+uint64_t ei_memory_available_bytes(void); /* without swapping; the total if unknown */
+uint64_t ei_rss_bytes(pid_t pid);         /* 0 if unknown; pid 0 = self */
 /* CPU time that a process has used; of another one in steps of 10 ms. 0 if unknown; pid 0 = self.
  */
 uint64_t ei_process_cpu_us(pid_t pid);
@@ -70,6 +71,9 @@ pid_t ei_spawn(const struct ei_spawn *s, struct ei_error *e);
 
 /* ---- log: one JSON line or one text line on stderr ---- */
 enum ei_log_level { EI_LOG_DEBUG, EI_LOG_INFO, EI_LOG_WARN, EI_LOG_ERROR };
+#define EI_LOG_MAX_BYTES (UINT64_C(32) << 20)
+/* Where stderr is a file that has grown beyond so much: it becomes FILE.1, and a new one begins. */
+void ei_log_rotate(uint64_t max_bytes);
 void ei_log_setup(const char *component, enum ei_log_level least, bool json);
 void ei_log(enum ei_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

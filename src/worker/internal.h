@@ -24,6 +24,7 @@
 #define EI_WORKER_FILE_IN_FLIGHT 4        /* requests for one file */
 #define EI_WORKER_READ_TIMEOUT_MS 10000   /* of one READ_OUTPUT */
 #define EI_WORKER_SERVE_PENDING_MAX 256   /* reads in work, all peers together */
+#define EI_WORKER_TERMS_MAX 32            /* labels, and resources */
 #define EI_WORKER_EVENTS_FRAME_BYTES (4u << 20)
 
 struct worker;
@@ -133,10 +134,25 @@ struct master_link {
     char last_failure[256]; /* logged once, not at each attempt */
 };
 
+/* ---- files on disk (disk.c) ---- */
+enum { EI_DISK_EXCHANGE, EI_DISK_SPILL, EI_DISK_LOG, EI_DISK_KINDS };
+struct ei_disk_sum {
+    uint64_t bytes, files, oldest_s;
+};
+struct disk {
+    struct ei_disk_sum sums[EI_DISK_KINDS]; /* at the last look */
+    uint64_t total_bytes, quota_bytes, memory_available_bytes;
+    bool low, low_memory, looking;
+    uv_timer_t timer;
+};
+
 struct worker_options {
     const char *name, *master, *data_dir, *listen, *pki_dir, *host_id;
     uint32_t cores;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, min_disk_free_bytes, disk_quota_bytes; /* 0 = a default */
+    char *labels[EI_WORKER_TERMS_MAX];                            /* borrowed from argv */
+    Eider__V1__Resource resources[EI_WORKER_TERMS_MAX];
+    size_t label_count, resource_count;
     int ready_fd;
     bool log_json;
 };
@@ -158,6 +174,7 @@ struct worker {
     uint64_t fetch_count;  /* makes names of fetched files unique */
     uint64_t exchange_bytes;
     size_t serving;
+    struct disk disk;
     bool stopping;
     uv_signal_t sigterm, sigint, sigchld;
     uv_timer_t exit_timer, started_timer;
@@ -174,6 +191,12 @@ void ei_worker_master_stop(struct worker *w);
 /* Queues a packed TaskEvent; all of one loop turn leave in one frame. Dropped while there is no
  * registration: REGISTER and ei_worker_jobs_resend say it again then. */
 void ei_worker_event_push(struct worker *w, const uint8_t *event, size_t len);
+
+/* disk.c */
+void ei_worker_disk_start(struct worker *w);
+void ei_worker_disk_report(const struct worker *w, Eider__V1__Heartbeat *m,
+                           Eider__V1__DiskUse uses[EI_DISK_KINDS],
+                           Eider__V1__DiskUse *list[EI_DISK_KINDS]);
 
 /* jobs.c: what the master asks for */
 void ei_worker_assign(struct worker *w, const Eider__V1__Assign *m);

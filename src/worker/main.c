@@ -28,7 +28,11 @@ static const struct option OPTIONS[] = {
     {"pki-dir", required_argument, NULL, 'p'},  /* ca.crt, NAME.crt, NAME.key */
     {"ready-fd", required_argument, NULL, 'r'}, /* told when the worker is up */
     {"log-format", required_argument, NULL, 'f'},
-    {"host-id", required_argument, NULL, 'H'}, /* pretend to be another machine */
+    {"label", required_argument, NULL, 'L'},    /* of this node, for jobs that ask; repeated */
+    {"resource", required_argument, NULL, 'R'}, /* NAME=AMOUNT that tasks can ask for; repeated */
+    {"min-disk-free", required_argument, NULL, 'F'}, /* bytes; below that no new work */
+    {"disk-quota", required_argument, NULL, 'Q'},    /* bytes of exchange and spill files */
+    {"host-id", required_argument, NULL, 'H'},       /* pretend to be another machine */
     {NULL, 0, NULL, 0},
 };
 
@@ -41,6 +45,28 @@ static int parse_number(const char *name, const char *text, uint64_t least, uint
         return ei_fail(e, EI_USAGE, "--%s must be a number from %llu to %llu, not '%s'", name,
                        (unsigned long long)least, (unsigned long long)most, text);
     *out = n;
+    return 0;
+}
+
+/* "ssd", "gpu=2"; the text stays in argv. */
+static int add_term(struct worker_options *o, int option, const char *value, struct ei_error *e) {
+    char *text = (char *)(uintptr_t)value, *end = NULL;
+    if (o->label_count >= EI_WORKER_TERMS_MAX || o->resource_count >= EI_WORKER_TERMS_MAX)
+        return ei_fail(e, EI_LIMIT, "a worker has at most %d labels and resources",
+                       EI_WORKER_TERMS_MAX - 1);
+    if (option == 'L') {
+        o->labels[o->label_count++] = text;
+        return 0;
+    }
+    char *equals = strchr(text, '=');
+    double amount = equals != NULL ? strtod(equals + 1, &end) : 0;
+    if (equals == NULL || equals == text || *end != '\0' || !(amount >= 0.001) || amount > 1e6)
+        return ei_fail(e, EI_USAGE, "--resource must be like gpu=2, not '%s'", value);
+    *equals = '\0';
+    Eider__V1__Resource *r = &o->resources[o->resource_count++];
+    eider__v1__resource__init(r);
+    r->name = text;
+    r->milli = (uint32_t)(amount * 1000 + 0.5);
     return 0;
 }
 
@@ -75,6 +101,13 @@ static int set_option(struct worker_options *o, int option, const char *value, s
         return 0;
     case 'M':
         return parse_number("memory", value, 64ull << 20, 1ull << 50, &o->memory_bytes, e);
+    case 'F':
+        return parse_number("min-disk-free", value, 1, 1ull << 60, &o->min_disk_free_bytes, e);
+    case 'Q':
+        return parse_number("disk-quota", value, 1, 1ull << 60, &o->disk_quota_bytes, e);
+    case 'L':
+    case 'R':
+        return add_term(o, option, value, e);
     case 'r':
         if (parse_number("ready-fd", value, 0, 1 << 20, &n, e) != 0)
             return -1;
@@ -288,6 +321,7 @@ static void run(struct worker *w) {
     watch_signal(w, &w->sigchld, on_child, SIGCHLD);
     ei_worker_executor_start(w);
     ei_worker_master_start(w);
+    ei_worker_disk_start(w);
     say_ready(w, w->o.ready_fd, NULL);
     ei_log(EI_LOG_INFO, "worker %s listens at %s with %u cores", w->o.name, w->address, w->o.cores);
     uv_run(&w->loop, UV_RUN_DEFAULT);

@@ -85,6 +85,9 @@ static void heartbeat(uv_timer_t *timer) {
         m.processes = infos;
         m.n_processes = 1;
     }
+    Eider__V1__DiskUse uses[EI_DISK_KINDS];
+    Eider__V1__DiskUse *list[EI_DISK_KINDS];
+    ei_worker_disk_report(w, &m, uses, list);
     ei_conn_send(w->master.conn, &m.base);
 }
 
@@ -141,6 +144,13 @@ static void send_register(struct worker *w) {
     m.cores = w->o.cores;
     m.memory_bytes = w->o.memory_bytes;
     m.incarnation = w->incarnation;
+    Eider__V1__Resource *resources[EI_WORKER_TERMS_MAX];
+    for (size_t i = 0; i < w->o.resource_count; i++)
+        resources[i] = &w->o.resources[i];
+    m.labels = w->o.labels;
+    m.n_labels = w->o.label_count;
+    m.resources = resources;
+    m.n_resources = w->o.resource_count;
     m.running = items;
     m.n_running = n;
     ei_conn_call(w->master.conn, &m.base, REGISTER_TIMEOUT_MS, on_registered, w);
