@@ -34,6 +34,8 @@ static void put_header(struct ei_query *q) {
     ei_buf_putc(&line, ']');
     if (q->job != 0)
         ei_buf_printf(&line, ",\"job\":%llu", (unsigned long long)q->job);
+    if (q->prepared.answer_settings != NULL)
+        ei_buf_printf(&line, ",\"settings\":%s", q->prepared.answer_settings);
     ei_buf_puts(&line, "}\n");
     start_answer(q);
     if (q->http != NULL)
@@ -90,6 +92,8 @@ void ei_answer_local_rows(struct ei_query *q) {
         ei_buf_puts(&line, i == 0 ? "{\"rows\":[[" : column == 0 ? ",[" : ",");
         if (r->cells[i] == NULL)
             ei_buf_puts(&line, "null");
+        else if (q->typed_json && strcmp(q->schema.columns[column].type, "BIGINT") == 0)
+            ei_buf_puts(&line, r->cells[i]);
         else
             ei_buf_json_string(&line, r->cells[i], strlen(r->cells[i]));
         if (column + 1 == q->schema.count)
@@ -113,7 +117,7 @@ static void on_piece_work(uv_work_t *work) {
     q->work_rc = 0;
     if (q->rows == NULL)
         q->work_rc = ei_rows_open(q->g, &q->schema, q->job, q->files, q->file_count, q->typed_json,
-                                  &q->rows, &q->error);
+                                  q->prepared.settings, &q->rows, &q->error);
     if (q->work_rc == 0)
         q->work_rc = ei_rows_next(q->rows, &q->piece, &q->rows_done, &q->error);
 }
@@ -162,6 +166,10 @@ static void on_drained(void *data) {
 
 static void start_stream(struct ei_query *q) {
     q->state = STATE_STREAMING;
+    if (q->prepared.after != EI_AFTER_STREAM) {
+        ei_change_after_job(q);
+        return;
+    }
     uint64_t rows = 0;
     for (size_t i = 0; i < q->success->n_results; i++)
         rows += q->success->results[i]->rows;

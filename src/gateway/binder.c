@@ -113,10 +113,12 @@ static int parse_error(struct json_object *o, const char *sql, struct ei_error *
     const char *type = string_member(o, "error_type");
     const char *message = string_member(o, "error_message");
     if (strcmp(type, "not implemented") == 0)
-        return ei_fail(e, EI_UNSUPPORTED,
-                       "this statement is not one that Eider runs: it takes "
-                       "SELECT (also FROM ..., WITH ..., VALUES ...), EXPLAIN, DESCRIBE, CREATE "
-                       "EXTERNAL TABLE, DROP TABLE and SHOW TABLES");
+        return ei_fail(
+            e, EI_UNSUPPORTED,
+            "this statement is not one that Eider runs: it takes SELECT (also FROM "
+            "..., WITH ..., VALUES ...), EXPLAIN [ANALYZE], DESCRIBE, COPY ... TO, "
+            "CREATE TABLE ... AS, INSERT INTO, CREATE EXTERNAL TABLE, CREATE VIEW, DROP, "
+            "ANALYZE, SHOW TABLES, SHOW STATS and SET");
     const char *position = string_member(o, "position");
     if (position[0] != '\0')
         return fail_at(e, EI_INVALID, message, sql, strtoul(position, NULL, 10));
@@ -167,6 +169,11 @@ static int to_sql(void *ctx, struct json_object *tree, char **sql, struct ei_err
     return ei_gateway_prepared_text(b->print, sql, e);
 }
 
+int ei_binder_to_sql(struct ei_binder *b, struct json_object *tree, char **sql,
+                     struct ei_error *e) {
+    return to_sql(b, tree, sql, e);
+}
+
 /* The text of one expression. */
 static int expression_sql(struct ei_binder *b, struct json_object *expression, char **sql,
                           struct ei_error *e) {
@@ -189,14 +196,6 @@ static int expression_sql(struct ei_binder *b, struct json_object *expression, c
 }
 
 /* ---- tables of files ---- */
-
-static const Eider__V1__CatalogEntry *catalog_entry(const struct ei_binder *b, const char *name) {
-    const Eider__V1__CatalogListReply *list = b->in->catalog;
-    for (size_t i = 0; list != NULL && i < list->n_entries; i++)
-        if (strcasecmp(list->entries[i]->name, name) == 0)
-            return list->entries[i];
-    return NULL;
-}
 
 static bool looks_like_file(const char *name) {
     return strpbrk(name, "./*") != NULL;
@@ -295,8 +294,28 @@ static int load_call(struct ei_binder *b, const char *function, struct json_obje
 static int load_node(struct ei_binder *b, struct json_object *node, int depth,
                      struct ei_table_facts **out, struct ei_error *e);
 
-static int load_catalog(struct ei_binder *b, const Eider__V1__CatalogEntry *entry, int depth,
+/* The files of the list; columns have the types that the table was given. */
+static int load_managed(struct ei_binder *b, const Eider__V1__CatalogEntry *entry,
                         struct ei_table_facts **out, struct ei_error *e) {
+    struct ei_manifest m;
+    if (ei_manifest_read(entry->sql, &m, e) != 0)
+        return -1;
+    char *list = ei_manifest_list(&m);
+    struct ei_table_argument argument = {NULL, list};
+    struct ei_table_call call = {"read_parquet", &argument, 1, "/"};
+    int rc = load_facts(b, &call, EI_MAX(b->in->catalog->slots, 1), out, e);
+    size_t n = rc == 0 ? (*out)->input->n_columns : 0;
+    for (size_t i = 0; i < n && i < m.columns.count; i++) {
+        free((*out)->input->columns[i]->type);
+        (*out)->input->columns[i]->type = ei_strdup(m.columns.columns[i].type);
+    }
+    free(list);
+    ei_manifest_release(&m);
+    return rc;
+}
+
+static int load_external(struct ei_binder *b, const Eider__V1__CatalogEntry *entry, int depth,
+                         struct ei_table_facts **out, struct ei_error *e) {
     char *sql = ei_asprintf("SELECT * FROM %s", entry->sql);
     struct json_object *tree = NULL;
     int rc = ei_binder_parse(b, sql, &tree, e);
@@ -310,6 +329,14 @@ static int load_catalog(struct ei_binder *b, const Eider__V1__CatalogEntry *entr
                        : load_node(b, from, depth + 1, out, e);
     }
     json_object_put(tree);
+    return rc;
+}
+
+static int load_catalog(struct ei_binder *b, const Eider__V1__CatalogEntry *entry, int depth,
+                        struct ei_table_facts **out, struct ei_error *e) {
+    int rc = entry->kind == EIDER__V1__TABLE_KIND__TABLE_MANAGED
+                 ? load_managed(b, entry, out, e)
+                 : load_external(b, entry, depth, out, e);
     if (rc != 0)
         return ei_wrap(e, "table %s", entry->name);
     if (*out != NULL) {
@@ -333,7 +360,9 @@ static int load_node(struct ei_binder *b, struct json_object *node, int depth,
     const char *name = string_member(node, "table_name");
     if (string_member(node, "schema_name")[0] != '\0')
         return 0;
-    const Eider__V1__CatalogEntry *entry = catalog_entry(b, name);
+    const Eider__V1__CatalogEntry *entry = ei_catalog_find(b->in->catalog, name);
+    if (entry != NULL && entry->kind == EIDER__V1__TABLE_KIND__TABLE_VIEW)
+        return 0; /* its query stands in the tree */
     if (entry != NULL)
         return load_catalog(b, entry, depth, out, e);
     return looks_like_file(name) ? load_call(b, "", NULL, name, out, e) : 0;
@@ -363,6 +392,22 @@ static int create_empty(duckdb_connection c, const char *name, const struct ei_p
     int rc = ei_duck_run(c, sql, e);
     free(sql);
     return rc;
+}
+
+int ei_binder_stand_in(struct ei_binder *b, const char *name, const struct ei_plan_schema *s,
+                       struct ei_error *e) {
+    return create_empty(b->user, name, s, e);
+}
+
+uint64_t ei_binder_bytes(const struct ei_binder *b) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < b->count; i++)
+        bytes += b->tables[i].relation.bytes;
+    return bytes;
+}
+
+int ei_binder_set(struct ei_binder *b, const char *sql, struct ei_error *e) {
+    return ei_duck_run(b->user, sql, e) == 0 ? ei_duck_run(b->stage, sql, e) : -1;
 }
 
 /* The planner describes many texts over the same inputs: each is made once. */
@@ -525,6 +570,20 @@ int ei_binder_describe(struct ei_binder *b, const char *sql, struct ei_plan_sche
     return describe_on(b->user, sql, out, e);
 }
 
+bool ei_binder_names(struct ei_binder *b, const char *sql, struct ei_plan_schema *out) {
+    duckdb_prepared_statement statement = NULL;
+    *out = (struct ei_plan_schema){0};
+    bool ok = duckdb_prepare(b->user, sql, &statement) == DuckDBSuccess;
+    idx_t n = ok ? duckdb_prepared_statement_column_count(statement) : 0;
+    for (idx_t i = 0; i < n; i++) {
+        const char *name = duckdb_prepared_statement_column_name(statement, i);
+        ei_schema_add(out, name == NULL ? "" : name, "");
+        duckdb_free((void *)(uintptr_t)name);
+    }
+    duckdb_destroy_prepare(&statement);
+    return ok;
+}
+
 static int describe(void *ctx, const char *sql, const char *const *table_names,
                     const struct ei_plan_schema *const *tables, size_t table_count,
                     struct ei_plan_schema *out, struct ei_error *e) {
@@ -590,6 +649,29 @@ static void make_argument_absolute(struct json_object *argument, const char *dir
         json_object_is_type(children, json_type_array) ? json_object_array_length(children) : 0;
     for (size_t i = 0; i < n; i++)
         make_argument_absolute(json_object_array_get_idx(children, i), directory);
+}
+
+void ei_binder_make_absolute(struct ei_binder *b, struct json_object *tree) {
+    if (json_object_is_type(tree, json_type_array))
+        for (size_t i = 0; i < json_object_array_length(tree); i++)
+            ei_binder_make_absolute(b, json_object_array_get_idx(tree, i));
+    if (!json_object_is_type(tree, json_type_object))
+        return;
+    struct json_object *function = json_object_object_get(tree, "function");
+    const char *type = string_member(tree, "type");
+    if (strcmp(type, "BASE_TABLE") == 0) {
+        const char *name = string_member(tree, "table_name");
+        if (looks_like_file(name) && ei_catalog_find(b->in->catalog, name) == NULL)
+            make_absolute(tree, "table_name", b->in->directory);
+    } else if (strcmp(type, "TABLE_FUNCTION") == 0 && function != NULL &&
+               ei_table_facts_is_file_function(string_member(function, "function_name"))) {
+        struct json_object *children = json_object_object_get(function, "children");
+        make_argument_absolute(json_object_array_get_idx(children, 0), b->in->directory);
+    }
+    json_object_object_foreach(tree, key, child) {
+        (void)key;
+        ei_binder_make_absolute(b, child);
+    }
 }
 
 int ei_binder_absolute(struct ei_binder *b, const char *from, char **out, struct ei_error *e) {

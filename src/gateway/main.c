@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* The one list of routes. */
@@ -80,6 +79,7 @@ static int start(struct ei_gateway *g, struct ei_error *e) {
     char *ca = ei_path_join(g->pki_dir, "ca.crt");
     char *cert = ei_asprintf("%s/%s.crt", g->pki_dir, g->name);
     char *key = ei_asprintf("%s/%s.key", g->pki_dir, g->name);
+    ei_write_recover(g->data_dir);
     int rc = ei_remove_tree(g->data_dir, e); /* results of an earlier life: nobody reads them */
     if (rc == 0)
         rc = ei_mkdirs(fetched, 0700, e);
@@ -113,15 +113,11 @@ static void tell_failure(const struct ei_gateway *g, const struct ei_error *e) {
 
 static int parse_options(struct ei_gateway *g, int argc, char **argv) {
     static const struct option OPTIONS[] = {
-        {"name", required_argument, NULL, 'n'},
-        {"pki-dir", required_argument, NULL, 'p'},
-        {"data-dir", required_argument, NULL, 'd'},
-        {"listen", required_argument, NULL, 'l'},
-        {"master", required_argument, NULL, 'm'},
-        {"tokens", required_argument, NULL, 't'},
-        {"ready-fd", required_argument, NULL, 'r'},
-        {"log-format", required_argument, NULL, 'f'},
-        {NULL, 0, NULL, 0},
+        {"name", required_argument, NULL, 'n'},       {"pki-dir", required_argument, NULL, 'p'},
+        {"data-dir", required_argument, NULL, 'd'},   {"listen", required_argument, NULL, 'l'},
+        {"master", required_argument, NULL, 'm'},     {"tokens", required_argument, NULL, 't'},
+        {"tables-dir", required_argument, NULL, 'T'}, {"ready-fd", required_argument, NULL, 'r'},
+        {"log-format", required_argument, NULL, 'f'}, {NULL, 0, NULL, 0},
     };
     bool json = false;
     int o;
@@ -144,6 +140,9 @@ static int parse_options(struct ei_gateway *g, int argc, char **argv) {
             break;
         case 't':
             g->tokens = optarg;
+            break;
+        case 'T':
+            g->tables_dir = ei_strdup(optarg);
             break;
         case 'r':
             g->ready_fd = (int)strtol(optarg, NULL, 10);
@@ -177,13 +176,17 @@ int ei_gateway_main(int argc, char **argv) {
                     stderr);
         return 2;
     }
-    struct rlimit bound = {MEMORY_BOUND_BYTES, MEMORY_BOUND_BYTES};
-    (void)setrlimit(RLIMIT_DATA, &bound);
+    ei_limit_data(MEMORY_BOUND_BYTES);
     uv_loop_t loop;
     (void)uv_loop_init(&loop);
     g.loop = &loop;
     g.incarnation = ei_random_u64();
     struct ei_error e = {0};
+    if (g.tables_dir == NULL) { /* beside the gateway's own directory */
+        char *beside = ei_path_join(g.data_dir, "../tables");
+        g.tables_dir = ei_path_absolute(beside, "/");
+        free(beside);
+    }
     if (start(&g, &e) != 0) {
         tell_failure(&g, &e);
         return ei_code_exit(e.code);
@@ -199,6 +202,7 @@ int ei_gateway_main(int argc, char **argv) {
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     ei_gateway_engine_close(&g);
     ei_map_release(&g.jobs);
+    free(g.tables_dir);
     ei_http_server_destroy(g.http);
     ei_tls_destroy(g.tls);
     (void)uv_loop_close(&loop);

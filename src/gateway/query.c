@@ -48,6 +48,8 @@ void ei_query_maybe_free(struct ei_query *q) {
     ei_buf_release(&q->piece);
     free(q->sql);
     free(q->directory);
+    json_object_put(q->settings);
+    json_object_put(q->parameters);
     if (q->order != NULL)
         eider__v1__job_spec__free_unpacked(q->order, NULL);
     free(q);
@@ -90,6 +92,7 @@ void ei_query_finish(struct ei_query *q) {
         ei_fetch_cancel(q->fetch);
         q->fetch = NULL;
     }
+    ei_change_abandon(q);
     (void)uv_timer_stop(&q->timer);
     uv_close((uv_handle_t *)&q->timer, on_timer_closed); /* pending until then */
 }
@@ -145,6 +148,32 @@ void ei_query_on_timeout(uv_timer_t *timer) {
     ei_query_fail(q, &e);
 }
 
+/* ---- lanes ---- */
+
+static void on_lane_work(uv_work_t *work) {
+    struct ei_query *q = work->data;
+    q->lane_work(q);
+}
+
+static void on_lane_done(uv_work_t *work, int status) {
+    struct ei_query *q = work->data;
+    (void)status;
+    q->pending--;
+    q->lane_busy = false;
+    q->lane_done(q);
+}
+
+void ei_query_lane(struct ei_query *q, void (*work)(struct ei_query *q),
+                   void (*done)(struct ei_query *q)) {
+    EI_ASSERT(!q->lane_busy);
+    q->lane_busy = true;
+    q->pending++;
+    q->lane_work = work;
+    q->lane_done = done;
+    q->work.data = q;
+    (void)uv_queue_work(q->g->loop, &q->work, on_lane_work, on_lane_done);
+}
+
 /* ---- the job ---- */
 
 void ei_query_on_update(struct ei_gateway *g, const Eider__V1__JobUpdate *u) {
@@ -155,6 +184,7 @@ void ei_query_on_update(struct ei_gateway *g, const Eider__V1__JobUpdate *u) {
     switch (u->state) {
     case EIDER__V1__JOB_STATE__JOB_SUCCEEDED:
         q->job_finished = true;
+        q->fetch_us = ei_now_us();
         ei_answer_warnings(q, u->warnings, u->n_warnings);
         ei_answer_fetch(q, u);
         break;
@@ -229,11 +259,12 @@ static void submit(struct ei_query *q) {
 
 /* ---- preparing ---- */
 
-static void on_prepare_work(uv_work_t *work) {
-    struct ei_query *q = work->data;
+static void prepare_work(struct ei_query *q) {
     struct ei_prepare_input in = {.sql = q->sql,
                                   .directory = q->directory,
                                   .explain = q->explain,
+                                  .settings = q->settings,
+                                  .parameters = q->parameters,
                                   .catalog = q->catalog,
                                   .gateway = q->g};
     q->work_rc = ei_prepare(&in, &q->prepared, &q->error);
@@ -247,17 +278,16 @@ static void take_result_schema(struct ei_query *q) {
         ei_schema_add(&q->schema, last->columns[i]->name, last->columns[i]->type);
 }
 
-static void on_prepared(uv_work_t *work, int status) {
-    struct ei_query *q = work->data;
-    (void)status;
-    q->pending--;
+static void on_prepared(struct ei_query *q) {
+    const struct ei_prepared *p = &q->prepared;
     if (q->state == STATE_DONE) {
+        ei_change_abandon(q);
         ei_query_maybe_free(q);
         return;
     }
     if (q->work_rc != 0) {
         ei_query_fail(q, &q->error);
-    } else if (q->detach && q->prepared.spec == NULL) {
+    } else if (q->detach && (p->spec == NULL || p->after != EI_AFTER_STREAM)) {
         (void)ei_fail(&q->error, EI_INVALID, "only a query can be submitted as a job");
         ei_query_fail(q, &q->error);
     } else if (q->prepared.has_rows) {
@@ -267,6 +297,7 @@ static void on_prepared(uv_work_t *work, int status) {
     } else {
         take_result_schema(q);
         ei_order_apply(q->order, q->prepared.spec);
+        q->planned_us = (uint64_t)(ei_now_us() - q->begin_us);
         submit(q);
     }
 }
@@ -293,9 +324,7 @@ static void on_listed(void *data, const ProtobufCMessage *body, const struct ei_
     q->catalog = eider__v1__catalog_list_reply__unpack(NULL, len, packed);
     free(packed);
     q->state = STATE_PREPARING;
-    q->pending++;
-    q->work.data = q;
-    (void)uv_queue_work(q->g->loop, &q->work, on_prepare_work, on_prepared);
+    ei_query_lane(q, prepare_work, on_prepared);
 }
 
 void ei_query_list_catalog(struct ei_query *q) {
@@ -390,6 +419,8 @@ void ei_query_master_found(struct ei_gateway *g) {
             ei_query_list_catalog(q);
         else if (q->resume == STATE_ASKING)
             ei_query_ask_result(q);
+        else if (q->resume == STATE_CHANGING)
+            ei_change_catalog(q);
         else
             submit(q);
     }

@@ -30,6 +30,9 @@ struct ei_query {
     bool keep;                 /* the job is not ours: it stays as it is */
     uint64_t run_request;      /* of the master, which waits for the outcome; 0 = none */
     bool explain, typed_json, progress, started;
+    struct json_object *settings, *parameters; /* of the request, or NULL */
+    int64_t begin_us, fetch_us;                /* when it came; when the job was done */
+    uint64_t planned_us;                       /* from the request to the job */
     uint64_t timeout_ms;
     uv_timer_t timer;
     enum state state, resume;
@@ -49,6 +52,7 @@ struct ei_query {
     struct ei_rows *rows;
     bool rows_done, lane_busy, header_sent;
     unsigned results_lost;
+    bool list_read; /* of the files that were written */
     struct ei_buf piece;
     uv_work_t work;
     void (*lane_work)(struct ei_query *q), (*lane_done)(struct ei_query *q);
@@ -66,6 +70,9 @@ void ei_query_on_timeout(uv_timer_t *timer);
 void ei_query_list_catalog(struct ei_query *q);
 void ei_query_ask_result(struct ei_query *q);
 void ei_query_answer_run(struct ei_query *q, const struct ei_error *e);
+/* Runs `work` in a lane, then `done` on the loop; `done` looks at the state, which may be DONE. */
+void ei_query_lane(struct ei_query *q, void (*work)(struct ei_query *q),
+                   void (*done)(struct ei_query *q));
 /* The result cannot be read: the job runs again, if nobody has seen anything of it. */
 void ei_query_results_lost(struct ei_query *q, const struct ei_error *e);
 
@@ -82,5 +89,9 @@ void ei_answer_fetch(struct ei_query *q, const Eider__V1__JobUpdate *update);
 
 /* change.c */
 void ei_change_catalog(struct ei_query *q); /* what was prepared */
+/* The job's result is here and is not for the client: files to commit, figures to show, ... */
+void ei_change_after_job(struct ei_query *q);
+/* Of a query that is DONE: what its tasks wrote goes. */
+void ei_change_abandon(struct ei_query *q);
 
 #endif

@@ -1,6 +1,7 @@
 /* How a query begins: an HTTP request, or a message of the master. */
 #include "gateway/query.h"
 #include "base/mem.h"
+#include "os/os.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,11 @@ static const char *body_string(struct json_object *o, const char *key) {
     return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_string)
                ? json_object_get_string(v)
                : NULL;
+}
+
+/* A reference of its own, or NULL. */
+static struct json_object *body_member(struct json_object *o, const char *key) {
+    return json_object_get(json_object_object_get(o, key));
 }
 
 static int read_members(struct json_object *o, struct ei_query *q, struct ei_error *e) {
@@ -24,6 +30,8 @@ static int read_members(struct json_object *o, struct ei_query *q, struct ei_err
     q->progress = progress != NULL && json_object_get_boolean(progress);
     int64_t ms = timeout == NULL ? 0 : json_object_get_int64(timeout);
     q->timeout_ms = ms > 0 ? (uint64_t)ms : 0;
+    q->settings = body_member(o, "settings");
+    q->parameters = body_member(o, "parameters");
     if (!q->typed_json && strcmp(format, "text") != 0)
         return ei_fail(e, EI_USAGE, "\"format\" must be \"json\" or \"text\"");
     return 0;
@@ -46,6 +54,7 @@ static int read_request(struct ei_http_request *r, struct ei_query *q, struct ei
 
 static void query_link(struct ei_gateway *g, struct ei_query *q) {
     q->g = g;
+    q->begin_us = ei_now_us();
     q->next = g->queries;
     if (q->next != NULL)
         q->next->previous = q;
@@ -78,6 +87,8 @@ static void begin(struct ei_gateway *g, struct ei_http_request *r, bool explain,
         eider__v1__job_spec__free_unpacked(q->order, NULL);
         free(q->sql);
         free(q->directory);
+        json_object_put(q->settings);
+        json_object_put(q->parameters);
         free(q);
         return;
     }

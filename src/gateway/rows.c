@@ -113,7 +113,7 @@ static int start(struct ei_rows *r, const char *sql, struct ei_error *e) {
 
 int ei_rows_open(struct ei_gateway *g, const struct ei_plan_schema *schema, uint64_t job,
                  const struct ei_rows_file *files, size_t count, bool typed_json,
-                 struct ei_rows **out, struct ei_error *e) {
+                 const char *settings, struct ei_rows **out, struct ei_error *e) {
     struct ei_rows *r = ei_calloc(1, sizeof *r);
     *out = r;
     r->columns = schema->count;
@@ -124,7 +124,9 @@ int ei_rows_open(struct ei_gateway *g, const struct ei_plan_schema *schema, uint
         r->files[i] = files[i];
         r->files[i].path = ei_strdup(files[i].path);
     }
-    if (ei_gateway_connect(g, &r->connection, e) != 0 || bind_files(r, schema, job, e) != 0)
+    if (ei_gateway_connect(g, &r->connection, e) != 0 ||
+        (settings != NULL && ei_duck_run(r->connection, settings, e) != 0) ||
+        bind_files(r, schema, job, e) != 0)
         return -1;
     char *sql = text_query(r, schema, typed_json);
     int rc = start(r, sql, e);
