@@ -201,6 +201,7 @@ static int plan(struct planning *p, struct json_object *tree, Eider__V1__JobSpec
                        ei_tree_len(statements));
     p->node = ei_plan_own(ctx, ei_tree_copy(ei_tree_get(ei_tree_at(statements, 0), "node")));
     ei_tree_keep_types(p->node);
+    ei_tree_keep_joins(p->node);
     struct ei_plan_names names = {0};
     int status = ei_plan_resolve(ctx, p->node, &names);
     if (status == EI_PLAN_OK)

@@ -159,6 +159,23 @@ void ei_tree_keep_types(struct json_object *node) {
     ei_tree_walk(node, keep_type, NULL);
 }
 
+static bool keep_join(void *arg, struct json_object *node) {
+    (void)arg;
+    if (!ei_tree_is(node, "type", "JOIN") || ei_tree_is(node, "ref_type", "CROSS"))
+        return true;
+    struct json_object *sides[2] = {ei_tree_get(node, "left"), ei_tree_get(node, "right")};
+    for (size_t i = 0; i < 2; i++)
+        if (ei_tree_is(sides[i], "type", "JOIN") && ei_tree_is(sides[i], "ref_type", "CROSS")) {
+            ei_tree_set_str(sides[i], "ref_type", "REGULAR");
+            ei_tree_set(sides[i], "condition", ei_tree_equal(ei_tree_int(1), ei_tree_int(1)));
+        }
+    return true;
+}
+
+void ei_tree_keep_joins(struct json_object *node) {
+    ei_tree_walk(node, keep_join, NULL);
+}
+
 struct json_object *ei_tree_star(void) {
     struct json_object *node = expression("STAR", "STAR");
     ei_tree_set_str(node, "relation_name", "");

@@ -33,6 +33,9 @@ bool ei_tree_int_value(struct json_object *node, int64_t *out);
 /* DuckDB prints the DOUBLE 1e3 as 1000.0, which is a DECIMAL, and the DECIMAL 5. as 5, which is an
  * INTEGER: makes such constants CAST('1e3' AS DOUBLE). */
 void ei_tree_keep_types(struct json_object *node);
+/* DuckDB prints CROSS JOIN as a comma, which binds less than JOIN: those inside other joins become
+ * JOIN ON 1 = 1. */
+void ei_tree_keep_joins(struct json_object *node);
 
 /* Fresh nodes. */
 struct json_object *ei_tree_copy(struct json_object *node);

@@ -177,9 +177,13 @@ class Maker:
             a, b = self.predicate(columns, depth - 1), self.predicate(columns, depth - 1)
             return self.any((f"({a} AND {b})", f"({a} OR {b})", f"NOT ({a})"))
         kind = self.any(columns.values())
+        if self.chance(0.25):
+            c = self.column(columns, kind)
+            return self.any((f"{c} IS NOT NULL", f"({c} > {self.any(LITERALS[kind])} OR {c} IS NULL)",
+                             f"{c} IS DISTINCT FROM {self.any(LITERALS[kind])}"))
         inside = 1 if depth > 0 else 0
         a, b = self.expression(columns, kind, inside), self.expression(columns, kind, inside)
-        forms = [f"{a} {self.any(('=', '<', '>', '<=', '<>'))} {b}", f"{a} IS NULL", f"{a} IS NOT NULL", f"{a} IS NOT DISTINCT FROM {b}",
+        forms = [f"{a} {self.any(('=', '<', '>', '<=', '<>', '<>'))} {b}", f"{a} IS NULL", f"{a} IS NOT NULL", f"{a} IS NOT DISTINCT FROM {b}",
                  f"{a} BETWEEN {b} AND {self.column(columns, kind)}", f"{a} IN ({self.any(LITERALS[kind])}, {self.any(LITERALS[kind])})",
                  f"{a} NOT IN ({self.any(LITERALS[kind])}, {b})"]
         if kind == TEXT:
@@ -228,7 +232,7 @@ class Maker:
 
     def from_clause(self, depth, query):
         query.source, columns, keys = self.source(depth, "a", query)
-        for alias in "bc"[:self.dice.choices((0, 1, 2), (5, 4, 1))[0]]:
+        for alias in "bce"[:self.dice.choices((0, 1, 2, 3), (4, 5, 3, 1))[0]]:
             text, more, more_keys = self.source(depth, alias, query)
             if not keys or not more_keys:
                 continue
@@ -240,10 +244,19 @@ class Maker:
                 on += f" AND {self.any(columns)[0:1]}.id = {alias}.id" if f"{alias}.id" in more and "a.id" in columns else ""
                 if " AND " not in on:
                     continue
+            both = dict(columns, **more)
             if self.chance(0.25):
-                both = dict(columns, **more)
                 on += f" AND {self.predicate(both, 0)}"
-            query.joins.append(f"{kind} {text} ON {on}")
+            if self.chance(0.15):
+                on += f" AND {self.any(keys)} {self.any(('=', '<='))} {self.column(more, INT)}"
+            comma = kind == "JOIN" and self.chance(0.4)
+            if comma and not any(j.startswith(("RIGHT", "FULL")) for j in query.joins):
+                query.joins.append(f"CROSS JOIN {text}")
+                query.where.append(on)
+            elif left.split(".")[1] == right.split(".")[1] and self.chance(0.3) and len(keys) < 4 and left[0] == "a":
+                query.joins.append(f"{kind} {text} USING ({left.split('.')[1]})")
+            else:
+                query.joins.append(f"{kind} {text} ON {on}")
             if kind not in ("SEMI JOIN", "ANTI JOIN"):
                 columns, keys = dict(columns, **more), keys + more_keys
         return columns
@@ -323,7 +336,7 @@ class Maker:
     def select(self, depth):
         query = Select()
         columns = self.from_clause(depth, query)
-        for _ in range(self.dice.choices((0, 1, 2), (4, 5, 2))[0]):
+        for _ in range(self.dice.choices((0, 1, 2), (5, 5, 1))[0]):
             query.where.append(self.subquery_predicate(columns) if self.chance(0.2) else self.predicate(columns))
         if self.chance(0.55):
             self.grouped(columns, query)
