@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define EI_CLI_OPTIONS_MAX 24
+#define EI_CLI_PARAMS_MAX 100
 
 struct ei_cli_option {
     const char *name;     /* long name, without dashes */
@@ -38,6 +39,8 @@ struct ei_cli {
     const struct ei_command *command;
     const char *values[EI_CLI_OPTIONS_MAX]; /* by index into command->options; "" for a switch */
     const char *data_dir, *output;          /* common options, NULL if not given */
+    const char *params[EI_CLI_PARAMS_MAX];  /* --param may be given often */
+    int param_count;
     bool quiet;
     int argc; /* positional arguments */
     char **argv;

@@ -99,6 +99,61 @@ static void put_request(const struct session *s, const char *sql, size_t len, st
     ei_buf_putc(out, '}');
 }
 
+/* -p n=5 -p name=x: a value that is a JSON number, true, false or null is one; all else is text.
+ * -p 1=x is $1. */
+static int read_params(const struct ei_cli *c, struct json_object *order, struct ei_error *e) {
+    struct json_object *named = json_object_new_object(), *listed = json_object_new_array();
+    int rc = 0;
+    for (int i = 0; i < c->param_count && rc == 0; i++) {
+        const char *equals = strchr(c->params[i], '=');
+        if (equals == NULL || equals == c->params[i]) {
+            rc = ei_fail(e, EI_USAGE, "--param needs NAME=VALUE, not '%s'", c->params[i]);
+            break;
+        }
+        char *name = ei_strndup(c->params[i], (size_t)(equals - c->params[i])), *end;
+        enum json_tokener_error bad;
+        struct json_object *value = json_tokener_parse_verbose(equals + 1, &bad);
+        bool scalar = bad == json_tokener_success &&
+                      !json_object_is_type(value, json_type_object) &&
+                      !json_object_is_type(value, json_type_array);
+        bool partly = strspn(equals + 1, "-+.0123456789eE") != strlen(equals + 1) &&
+                      (json_object_is_type(value, json_type_int) ||
+                       json_object_is_type(value, json_type_double));
+        if (!scalar || partly) {
+            json_object_put(value);
+            value = json_object_new_string(equals + 1);
+        }
+        unsigned long n = strtoul(name, &end, 10);
+        if (*end == '\0' && n > 0 && n <= EI_CLI_PARAMS_MAX)
+            (void)json_object_array_put_idx(listed, n - 1, value);
+        else
+            json_object_object_add(named, name, value);
+        free(name);
+    }
+    bool by_number = json_object_array_length(listed) > 0;
+    if (rc == 0 && by_number && json_object_object_length(named) > 0)
+        rc = ei_fail(e, EI_USAGE, "parameters have either names or numbers, not both");
+    if (c->param_count > 0)
+        json_object_object_add(order, "parameters", json_object_get(by_number ? listed : named));
+    json_object_put(named);
+    json_object_put(listed);
+    return rc;
+}
+
+/* SET answers with what the next statements are to be sent with. */
+static void keep_settings(struct session *s, struct json_object *header) {
+    struct json_object *set = NULL, *all = NULL;
+    if (!json_object_object_get_ex(header, "settings", &set))
+        return;
+    if (!json_object_object_get_ex(s->order, "settings", &all)) {
+        all = json_object_new_object();
+        json_object_object_add(s->order, "settings", all);
+    }
+    json_object_object_foreach(set, key, value) {
+        json_object_object_add(all, key, json_object_get(value));
+    }
+}
+
 struct answer {
     struct ei_result result;
     struct ei_buf raw; /* the first bytes, for an error answer without a stream */
@@ -129,6 +184,8 @@ static int run_one(struct session *s, const char *sql, size_t len, struct ei_err
         rc = ei_cluster_error(a.raw.data == NULL ? "" : a.raw.data, a.raw.len, status, e);
     else
         rc = ei_result_finish(&a.result, e);
+    if (rc == 0)
+        keep_settings(s, a.result.header);
     ei_result_release(&a.result);
     ei_buf_release(&a.raw);
     return rc;

@@ -13,6 +13,7 @@ static const struct ei_cli_option UP_OPTIONS[] = {
 
 static const struct ei_cli_option SQL_OPTIONS[] = {
     {"file", 'f', "FILE", "read the SQL from a file, - for standard input"},
+    {"param", 'p', "NAME=VALUE", "value of $NAME in the SQL; may be given several times"},
     {"timeout", 0, "SECONDS", "cancel the query after so long"},
     {"no-progress", 0, NULL, "no progress line on a terminal"},
     {"queue", 0, "NAME", "the queue that it runs in (default: default)"},

@@ -180,6 +180,8 @@ static void set_option(struct ei_cli *c, const struct ei_cli_option *o, const ch
         if (i < EI_CLI_OPTIONS_MAX &&
             lookup(c->command->options, o->name, strlen(o->name), 0) == o) {
             c->values[i] = value;
+            if (strcmp(o->name, "param") == 0 && c->param_count < EI_CLI_PARAMS_MAX)
+                c->params[c->param_count++] = value;
             return;
         }
     }

@@ -38,7 +38,7 @@ static int refuse(const char *name, struct ei_error *e) {
 }
 
 static void put_set(struct ei_buf *sql, const char *name, const char *value) {
-    ei_buf_printf(sql, "%sSET %s = ", sql->len == 0 ? "" : "; ", name);
+    ei_buf_printf(sql, "%sSET SESSION %s = ", sql->len == 0 ? "" : "; ", name);
     ei_buf_sql_string(sql, value);
 }
 
