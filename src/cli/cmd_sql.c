@@ -280,7 +280,7 @@ static int run_sql(struct ei_cli *c, bool explain) {
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     int code = 0;
-    if (ei_cli_read_sql(c, &sql, &e) != 0 ||
+    if (read_params(c, s.order, &e) != 0 || ei_cli_read_sql(c, &sql, &e) != 0 ||
         with_cluster(c, &s, sql.data == NULL ? "" : sql.data, &e) != 0) {
         if (interrupted)
             (void)ei_fail(&e, EI_CANCELLED, "interrupted: the query was cancelled");
