@@ -47,7 +47,7 @@ bool ei_sc_ahead(struct ei_sched *s, struct ei_sc_stage *st) {
         return false;
     struct ei_sc_node *n = &s->nodes[s->ahead_slot];
     if (!ei_sc_node_usable(s, n) || n->reserved != NULL || n->cores < st->shape->cores ||
-        n->memory < st->shape->memory || n->ahead_count >= depth(n, st) ||
+        n->memory < st->shape->memory || n->ahead_count >= depth(n, st) || st->shape->gang ||
         st->shape->terms.extra_count > 0 || ei_sc_share_limited(&st->job->share) ||
         !ei_sc_terms_met(&n->terms, &st->shape->terms, false))
         return false;

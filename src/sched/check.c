@@ -74,7 +74,9 @@ static uint64_t count_outputs(const struct ei_sched *s, uint32_t slot) {
 
 static const char *check_index(const struct ei_sched *s, uint32_t slot) {
     const struct ei_sc_node *n = &s->nodes[slot];
-    bool should = ei_sc_node_usable(s, n) && n->free_cores > 0 && n->reserved == NULL;
+    bool should =
+        ei_sc_node_usable(s, n) && n->free_cores > 0 && n->reserved == NULL && !n->for_gang;
+    REQUIRE(!n->for_gang || (s->gang != NULL && n->reserved == NULL), "a node is kept for no gang");
     REQUIRE(n->reserved == NULL || n->reserved->reserved == slot, "a node is kept for nobody");
     REQUIRE(should == (n->pos != EI_SC_NONE),
             "a node is in the index and should not be, or is not");
@@ -167,6 +169,7 @@ static const char *check_tasks(const struct ei_sched *s, const struct ei_sc_stag
                 "a task ran that was never started");
         REQUIRE(t->faults < s->config.max_attempts, "a task failed more often than it may");
         REQUIRE(t->spared <= s->config.max_spared, "a task was spared more often than it may");
+        REQUIRE(t->preempted <= EI_SC_MAX_PREEMPTED, "a task was preempted more often than it may");
         if (t->state == EI_SC_RUNNING) {
             const char *bad = check_running(s, st, i, tally);
             if (bad != NULL)
@@ -254,7 +257,8 @@ static const char *check_jobs(const struct ei_sched *s, uint64_t *outputs) {
             if (bad != NULL)
                 return bad;
             pending = pending || ei_sc_stage_pending(&j->stages[k]) > 0;
-            started = started || j->stages[k].fresh > 0;
+            for (uint32_t t = 0; t < j->stages[k].fresh && !started; t++)
+                started = j->stages[k].task[t].last_attempt > 0;
         }
         enum ei_job_state state = !pending  ? EI_JOB_SUCCEEDED
                                   : started ? EI_JOB_RUNNING

@@ -17,6 +17,8 @@ static void back_to_waiting(struct ei_sched *s, struct ei_sc_stage *st, uint32_t
         return;
     st->running--;
     ei_sc_task_push(s, st, task, avoid);
+    if (st->shape->gang)
+        ei_sc_stage_kill(s, st); /* it is to start again together */
     ei_sc_stage_refresh(s, st);
 }
 

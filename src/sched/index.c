@@ -110,13 +110,15 @@ uint32_t ei_sc_index_find(const struct ei_sched *s, const struct ei_sc_shape *sh
     const struct ei_sc_index *x = &s->index;
     if (shape->cores >= x->bucket_count)
         return EI_SC_NONE;
-    uint32_t lowest = shape->cores / 64;
-    for (uint32_t w = x->bucket_count / 64; w-- > lowest;) {
+    uint32_t lowest = shape->cores / 64, words = x->bucket_count / 64;
+    for (uint32_t i = lowest; i < words; i++) {
+        uint32_t w = shape->pack ? i : words - 1 - (i - lowest);
         uint64_t bits = x->filled[w];
         if (w == lowest)
             bits &= ~UINT64_C(0) << (shape->cores % 64);
         while (bits != 0) {
-            uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
+            uint32_t bit = shape->pack ? (uint32_t)__builtin_ctzll(bits)
+                                       : 63 - (uint32_t)__builtin_clzll(bits);
             uint32_t slot = search(s, &x->buckets[w * 64 + bit], 0, shape, avoid);
             if (slot != EI_SC_NONE)
                 return slot;

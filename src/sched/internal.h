@@ -23,6 +23,8 @@
 #define EI_SC_AHEAD_US 5000u  /* of work a core that is handed out ahead; also of one task */
 #define EI_SC_AHEAD_MAX 1024u /* tasks, a node */
 #define EI_SC_AHEAD_WAIT_US INT64_C(200000)
+#define EI_SC_NEAR_WINDOW 128u /* waiting tasks that are looked at for one with a host with room   \
+                                */
 
 struct ei_sc_share;
 struct ei_sc_stage;
@@ -38,6 +40,7 @@ struct ei_sc_host { /* outlives the incarnations of its nodes */
     char *name;
     uint32_t id; /* never 0 */
     uint32_t nodes;
+    uint32_t first;     /* node slot, EI_SC_NONE */
     int64_t *failed_us; /* ring of the last node_exclude_failures counted failures */
     uint32_t failed_at;
     int64_t excluded_until_us; /* 0 = not excluded */
@@ -71,11 +74,13 @@ struct ei_sc_node {
     uint32_t output_count, output_capacity, output_sweep;
     uint32_t bucket, pos; /* where it stands in the index; pos EI_SC_NONE = not in it */
     uint32_t next_free;   /* slot list */
-    bool down;            /* is being taken away */
+    uint32_t next_on_host;
+    bool down; /* is being taken away */
     bool cordoned, draining;
     struct ei_sc_terms terms;
     int64_t drain_until_us;       /* 0 = no deadline */
     struct ei_sc_shape *reserved; /* kept free for it: not in the index */
+    bool for_gang;                /* kept free for s->gang: not in the index */
 };
 
 struct ei_sc_entry { /* the free memory is kept here so that a heap walk touches no node */
@@ -98,6 +103,7 @@ struct ei_sc_shape {
     struct ei_sc_terms terms;
     uint32_t cores;
     uint64_t memory;
+    bool pack, gang;
     uint32_t stages; /* that use it */
     uint32_t id;
     uint32_t reserved;  /* slot of the node that is kept free for it, EI_SC_NONE */
@@ -209,6 +215,13 @@ struct ei_sc_stage {
     bool queued; /* stands in its job's lane */
     bool held;   /* ready, but each task it could start waits for something of its own */
     uint32_t held_at;
+    int64_t held_until_us; /* INT64_MAX: until room comes up */
+    int64_t hold_timer_us; /* for which a timer runs */
+    uint32_t *near;        /* host id of each task, 0 = anywhere; NULL = no preference */
+    bool near_inputs;      /* near is made when the inputs are complete */
+    bool held_near;        /* held, for a host that it prefers */
+    int64_t near_until_us;
+    int64_t gang_since_us; /* since when a gang waits for room */
     struct ei_sc_stage *next_ready;
     uint64_t loss_seq; /* s->seq when an output was last lost */
     int64_t avoid_until_us;
@@ -255,6 +268,7 @@ enum ei_sc_timer_kind {
     EI_SC_TIMER_RESERVE,   /* key shape */
     EI_SC_TIMER_DRAIN,     /* key node */
     EI_SC_TIMER_AHEAD,     /* key node: does its queue move? */
+    EI_SC_TIMER_GANG,      /* gangs wait */
 };
 struct ei_sc_timer {
     int64_t due_us;
@@ -305,6 +319,8 @@ struct ei_sched {
     uint32_t shape_count, shape_capacity;
     struct ei_sc_stage **held;
     uint32_t held_count, held_capacity;
+    struct ei_sc_stage *gang; /* nodes are kept free for it */
+    bool gang_timer;
 
     struct ei_sc_timer *timers;
     size_t timer_count, timer_capacity;
@@ -404,7 +420,8 @@ void ei_sc_ahead_timer(struct ei_sched *s, uint64_t node);
 
 /* place.c */
 struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory,
-                                    struct ei_sc_terms terms); /* takes the terms */
+                                    struct ei_sc_terms terms, bool pack,
+                                    bool gang); /* takes the terms */
 void ei_sc_stage_reshape(struct ei_sched *s, struct ei_sc_stage *st, uint64_t memory);
 void ei_sc_shape_put(struct ei_sched *s, struct ei_sc_shape *shape);
 void ei_sc_shapes_unblock(struct ei_sched *s, uint32_t slot); /* this node gained room */
@@ -412,6 +429,19 @@ void ei_sc_shapes_release(struct ei_sched *s);
 void ei_sc_dispatch(struct ei_sched *s);
 void ei_sc_stage_unhold(struct ei_sched *s, struct ei_sc_stage *st);
 void ei_sc_unhold_all(struct ei_sched *s);
+void ei_sc_stage_hold(struct ei_sched *s, struct ei_sc_stage *st, int64_t until_us);
+
+/* near.c: where tasks like to run */
+void ei_sc_near_init(struct ei_sched *s, struct ei_sc_stage *st, const struct ei_sched_stage *spec);
+void ei_sc_near_ready(struct ei_sched *s, struct ei_sc_stage *st);
+bool ei_sc_near_place(struct ei_sched *s, struct ei_sc_stage *st);
+
+/* gang.c: tasks that start together */
+void ei_sc_gang_place(struct ei_sched *s, struct ei_sc_stage *st);
+void ei_sc_gang_timer(struct ei_sched *s);
+void ei_sc_gang_gone(struct ei_sched *s, const struct ei_sc_stage *st);
+uint32_t ei_sc_gang_room(const struct ei_sched *s, const struct ei_sc_stage *st);
+bool ei_sc_gang_allowed(const struct ei_sc_stage *st);
 
 /* tasks.c */
 struct ei_sc_stage *ei_sc_find(const struct ei_sched *s, const struct ei_attempt *id);
@@ -423,6 +453,8 @@ void ei_sc_run_end(struct ei_sched *s, uint32_t run);
 void ei_sc_run_kill(struct ei_sched *s, uint32_t run);
 void ei_sc_task_push(struct ei_sched *s, struct ei_sc_stage *st, uint32_t task, uint32_t avoid);
 uint32_t ei_sc_task_pop(struct ei_sc_stage *st);
+void ei_sc_task_list_fresh(struct ei_sched *s, struct ei_sc_stage *st);
+void ei_sc_task_pick(struct ei_sc_stage *st, uint32_t before, uint32_t task);
 void ei_sc_task_done(struct ei_sched *s, struct ei_sc_stage *st, uint32_t run);
 bool ei_sc_output_counts(const struct ei_sched *s, uint32_t slot, struct ei_sc_ref ref);
 void ei_sc_task_shelve(struct ei_sc_stage *st, uint32_t task);

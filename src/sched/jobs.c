@@ -52,13 +52,17 @@ static void stage_init(struct ei_sched *s, struct ei_sc_job *j, uint32_t id,
                                .dropped_head = EI_SC_NONE,
                                .waiting = spec->tasks};
     st->time_limit_us = spec->time_limit_us;
-    st->not_restartable = spec->not_restartable;
+    st->not_restartable = spec->not_restartable || spec->gang;
     st->task_us = spec->expected_us;
     st->shape = ei_sc_shape_get(
         s, EI_MAX(spec->cores, 1u), spec->memory_bytes,
-        ei_sc_terms_make(s, spec->labels, spec->label_count, spec->extras, spec->extra_count));
+        ei_sc_terms_make(s, spec->labels, spec->label_count, spec->extras, spec->extra_count),
+        spec->pack, spec->gang);
     if (spec->input_count > 0)
         memcpy(inputs, spec->inputs, spec->input_count * sizeof *inputs);
+    st->gang_since_us = INT64_MAX;
+    st->hold_timer_us = INT64_MIN;
+    ei_sc_near_init(s, st, spec);
 }
 
 static void refuse(struct ei_sched *s, uint64_t job, enum ei_code code) {
@@ -105,6 +109,7 @@ void ei_sc_job_free(struct ei_sched *s, struct ei_sc_job *j) {
     for (uint32_t i = 0; i < j->stage_count; i++) {
         s->stages[j->stages[i].ref] = NULL;
         free(j->stages[i].task);
+        free(j->stages[i].near);
     }
     free(j->after);
     free(j->inputs);
@@ -128,6 +133,7 @@ static void stage_retire(struct ei_sched *s, struct ei_sc_stage *st) {
     ei_sc_stage_kill(s, st);
     ei_sc_stage_unhold(s, st);
     ei_sc_stage_dequeue(s, st);
+    ei_sc_gang_gone(s, st);
     ei_sc_shape_put(s, st->shape);
     EI_GROW(s->stage_free, s->stage_free_count, s->stage_free_capacity);
     s->stage_free[s->stage_free_count++] = st->ref;
@@ -210,10 +216,13 @@ bool ei_sc_stage_inputs_ready(const struct ei_sc_stage *st) {
 
 void ei_sc_stage_refresh(struct ei_sched *s, struct ei_sc_stage *st) {
     if (st->waiting > 0 && !st->held && st->job->admitted && st->job->doom == EI_OK &&
-        ei_sc_stage_inputs_ready(st))
+        ei_sc_stage_inputs_ready(st)) {
+        if (!st->queued)
+            ei_sc_near_ready(s, st);
         ei_sc_stage_enqueue(s, st);
-    else
+    } else {
         ei_sc_stage_dequeue(s, st);
+    }
 }
 
 /* Lost outputs that are needed are made again. Counts a round when the stage had been complete. */

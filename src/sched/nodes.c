@@ -19,7 +19,7 @@ void ei_sc_node_reindex(struct ei_sched *s, uint32_t slot) {
     struct ei_sc_node *n = &s->nodes[slot];
     if (n->pos != EI_SC_NONE)
         ei_sc_index_remove(s, slot);
-    if (n->free_cores > 0 && n->reserved == NULL && ei_sc_node_usable(s, n))
+    if (n->free_cores > 0 && n->reserved == NULL && !n->for_gang && ei_sc_node_usable(s, n))
         ei_sc_index_put(s, slot);
 }
 
@@ -43,6 +43,8 @@ void ei_sc_node_give(struct ei_sched *s, uint32_t slot, const struct ei_sc_run *
     ei_sc_node_reindex(s, slot);
     if (n->pos != EI_SC_NONE || n->reserved != NULL)
         ei_sc_shapes_unblock(s, slot);
+    if (n->for_gang && s->gang != NULL)
+        ei_sc_stage_unhold(s, s->gang);
 }
 
 /* ---- hosts ---- */
@@ -54,6 +56,7 @@ static struct ei_sc_host *host_get(struct ei_sched *s, const char *name) {
     h = ei_calloc(1, sizeof *h);
     h->name = ei_strdup(name);
     h->id = ++s->next_host_id;
+    h->first = EI_SC_NONE;
     h->failed_us = ei_malloc(s->config.node_exclude_failures * sizeof *h->failed_us);
     for (uint32_t i = 0; i < s->config.node_exclude_failures; i++)
         h->failed_us[i] = INT64_MIN;
@@ -168,6 +171,8 @@ void ei_sc_node_add(struct ei_sched *s, const struct ei_sched_event *e) {
     n->ahead_first = n->ahead_last = EI_SC_NONE;
     n->free_cores = n->cores;
     n->free_memory = n->memory;
+    n->next_on_host = n->host->first;
+    n->host->first = slot;
     if (n->host->nodes++ == 0) {
         s->hosts_live++;
         s->hosts_excluded += n->host->excluded_until_us != 0;
@@ -195,6 +200,11 @@ void ei_sc_node_remove(struct ei_sched *s, uint32_t slot) {
     (void)ei_map_remove_u64(&s->node_ids, n->id);
     s->total_cores -= n->cores;
     s->node_live--;
+    uint32_t *at = &h->first;
+    while (*at != slot)
+        at = &s->nodes[*at].next_on_host;
+    *at = n->next_on_host;
+    n->for_gang = false;
     n->host = NULL;
     n->next_free = s->node_free;
     s->node_free = slot;

@@ -8,11 +8,11 @@
 /* ---- shapes ---- */
 
 struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t memory,
-                                    struct ei_sc_terms terms) {
+                                    struct ei_sc_terms terms, bool pack, bool gang) {
     for (uint32_t i = 0; i < s->shape_count; i++) {
         struct ei_sc_shape *have = s->shapes[i];
-        if (have->cores == cores && have->memory == memory &&
-            ei_sc_terms_equal(&have->terms, &terms)) {
+        if (have->cores == cores && have->memory == memory && have->pack == pack &&
+            have->gang == gang && ei_sc_terms_equal(&have->terms, &terms)) {
             have->stages++;
             ei_sc_terms_release(&terms);
             return have;
@@ -22,6 +22,8 @@ struct ei_sc_shape *ei_sc_shape_get(struct ei_sched *s, uint32_t cores, uint64_t
     *shape = (struct ei_sc_shape){.terms = terms,
                                   .cores = cores,
                                   .memory = memory,
+                                  .pack = pack,
+                                  .gang = gang,
                                   .stages = 1,
                                   .id = ++s->next_shape_id,
                                   .reserved = EI_SC_NONE,
@@ -65,7 +67,8 @@ void ei_sc_stage_reshape(struct ei_sched *s, struct ei_sc_stage *st, uint64_t me
     struct ei_sc_shape *old = st->shape;
     ei_sc_stage_unhold(s, st);
     ei_sc_stage_dequeue(s, st);
-    st->shape = ei_sc_shape_get(s, old->cores, memory, ei_sc_terms_copy(&old->terms));
+    st->shape =
+        ei_sc_shape_get(s, old->cores, memory, ei_sc_terms_copy(&old->terms), old->pack, old->gang);
     ei_sc_lane_drop(&st->job->share, old);
     ei_sc_shape_put(s, old);
     ei_sc_stage_refresh(s, st);
@@ -88,19 +91,23 @@ void ei_sc_shapes_unblock(struct ei_sched *s, uint32_t slot) {
 
 /* ---- stages whose tasks wait for something of their own ---- */
 
-static void hold(struct ei_sched *s, struct ei_sc_stage *st) {
+void ei_sc_stage_hold(struct ei_sched *s, struct ei_sc_stage *st, int64_t until_us) {
     ei_sc_stage_dequeue(s, st);
     EI_GROW(s->held, s->held_count, s->held_capacity);
     st->held = true;
     st->held_at = s->held_count;
     s->held[s->held_count++] = st;
-    ei_sc_timer_add(s, st->avoid_until_us, EI_SC_TIMER_STAGE, st->job->id, st->id);
+    st->held_until_us = until_us;
+    if (until_us == INT64_MAX || until_us == st->hold_timer_us)
+        return;
+    st->hold_timer_us = until_us;
+    ei_sc_timer_add(s, until_us, EI_SC_TIMER_STAGE, st->job->id, st->id);
 }
 
 void ei_sc_stage_unhold(struct ei_sched *s, struct ei_sc_stage *st) {
     if (!st->held)
         return;
-    st->held = false;
+    st->held = st->held_near = false;
     struct ei_sc_stage *last = s->held[--s->held_count];
     s->held[st->held_at] = last;
     last->held_at = st->held_at;
@@ -152,8 +159,9 @@ void ei_sc_reserve(struct ei_sched *s, uint32_t shape_id) {
     uint32_t best = EI_SC_NONE;
     for (uint32_t i = 0; i < s->node_count; i++) {
         const struct ei_sc_node *n = &s->nodes[i];
-        if (!ei_sc_node_usable(s, n) || n->reserved != NULL || n->cores < shape->cores ||
-            n->memory < shape->memory || !ei_sc_terms_met(&n->terms, &shape->terms, false))
+        if (!ei_sc_node_usable(s, n) || n->reserved != NULL || n->for_gang ||
+            n->cores < shape->cores || n->memory < shape->memory ||
+            !ei_sc_terms_met(&n->terms, &shape->terms, false))
             continue;
         if (best == EI_SC_NONE || n->free_cores > s->nodes[best].free_cores)
             best = i;
@@ -219,12 +227,18 @@ static void rotate(struct ei_sc_stage *st) {
 }
 
 static void place_one(struct ei_sched *s, struct ei_sc_stage *st) {
+    if (st->shape->gang) {
+        ei_sc_gang_place(s, st);
+        return;
+    }
     if (ei_sc_find_node(s, st->shape, 0) == EI_SC_NONE) {
         if (!ei_sc_ahead(s, st))
             block(s, st->shape);
         return;
     }
     st->shape->blocked_us = INT64_MAX;
+    if (st->near != NULL && ei_sc_near_place(s, st))
+        return;
     for (uint32_t tries = 0; tries < EI_SC_AVOID_TRIES; tries++) {
         uint32_t avoid = host_to_avoid(s, st);
         if (start(s, st, avoid))
@@ -236,7 +250,7 @@ static void place_one(struct ei_sched *s, struct ei_sc_stage *st) {
         ei_sc_task_launch(s, st, st->fresh++, slot, false);
         return;
     }
-    hold(s, st);
+    ei_sc_stage_hold(s, st, st->avoid_until_us);
 }
 
 /* ---- the cap of one job ---- */

@@ -34,7 +34,8 @@ static bool may_take(const struct ei_sched *s, const struct ei_sc_share *q, uint
     const struct ei_sc_run *r = &s->runs[run];
     const struct ei_sc_stage *st = s->stages[r->stage];
     if (r->attempt == 0 || st->not_restartable ||
-        st->task[r->task].preempted >= EI_SC_MAX_PREEMPTED)
+        st->task[r->task].preempted >= EI_SC_MAX_PREEMPTED ||
+        !ei_sc_node_usable(s, &s->nodes[r->node]))
         return false;
     for (const struct ei_sc_share *h = st->job->queue; h != NULL; h = h->parent) {
         const struct ei_sc_share *above = q;

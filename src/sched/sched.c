@@ -19,7 +19,8 @@ void ei_sched_config_default(struct ei_sched_config *c) {
                                   .speculate_slower_percent = 150,
                                   .speculate_min_us = UINT64_C(1000000),
                                   .speculate_max_percent = 10,
-                                  .reserve_after_us = 10 * UINT64_C(1000000)};
+                                  .reserve_after_us = 10 * UINT64_C(1000000),
+                                  .near_wait_us = 300000};
 }
 
 int ei_sched_create(struct ei_sched **out, const struct ei_sched_config *config) {

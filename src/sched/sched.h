@@ -39,6 +39,8 @@ struct ei_sched_config {
      * default 10 s, 0 = never. */
     uint64_t reserve_after_us;
     bool keep_memory; /* do not start a task that ran out of memory again with twice as much */
+    uint64_t
+        near_wait_us; /* how long a ready stage waits for the hosts it prefers; default 300 ms */
 };
 void ei_sched_config_default(struct ei_sched_config *c);
 
@@ -84,6 +86,15 @@ struct ei_sched_stage {
     const struct ei_sched_extra *extras;
     uint32_t extra_count;
     uint32_t expected_us; /* what a task takes, if that is known; else it is measured; 0 = not */
+    /* Where its tasks like to run: the host (node_up.name) of each task, NULL = anywhere; or where
+     * their input lies: task i at output i of its first input if that has as many tasks, else all
+     * of them where most of it lies. */
+    const char *const *near;
+    bool near_inputs;
+    bool pack; /* onto the fullest nodes with room, instead of the least loaded ones */
+    /* All tasks without a result start together or none does; one that ends without a result ends
+     * the others. Never preempted nor doubled. */
+    bool gang;
 };
 
 /* Limits of a queue, a user or a job; 0 = none. */
@@ -244,7 +255,9 @@ bool ei_sched_stage_counts(const struct ei_sched *s, uint64_t job, uint32_t stag
     X(USER_JOBS, "its user is at the limit of running jobs")                                       \
     X(DELAYED, "it starts later, as ordered")                                                      \
     X(AFTER_JOB, "it waits for another job to end")                                                \
-    X(RETRY_ELSEWHERE, "a task failed and waits for room on another machine")
+    X(RETRY_ELSEWHERE, "a task failed and waits for room on another machine")                      \
+    X(WAITS_LOCAL, "it waits a moment for room on the machines that hold its data")                \
+    X(WAITS_GANG, "its tasks start all together, and there is not room for all of them")
 enum ei_sched_reason_code {
 #define X(name, text) EI_SCHED_WHY_##name,
     EI_SCHED_REASONS(X)
@@ -260,7 +273,8 @@ struct ei_sched_reason {
     uint64_t memory_bytes, free_memory_bytes;
     uint64_t limit, used; /* *_LIMIT, *_JOBS */
     uint64_t other_job;   /* AFTER_JOB */
-    int64_t until_us;     /* DELAYED, RETRY_ELSEWHERE, NODES_EXCLUDED: when that ends, if known */
+    int64_t until_us; /* DELAYED, RETRY_ELSEWHERE, WAITS_LOCAL, NODES_EXCLUDED: when that ends */
+    uint32_t room;    /* WAITS_GANG: for so many of `tasks` */
 };
 const char *ei_sched_reason_name(enum ei_sched_reason_code code); /* "NODES_FULL" */
 const char *ei_sched_reason_text(enum ei_sched_reason_code code);

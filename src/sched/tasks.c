@@ -51,6 +51,20 @@ uint32_t ei_sc_task_pop(struct ei_sc_stage *st) {
     return task;
 }
 
+/* Lists the tasks that were never started, too: they need not go in their order. */
+void ei_sc_task_list_fresh(struct ei_sched *s, struct ei_sc_stage *st) {
+    st->waiting -= st->tasks - st->fresh;
+    while (st->fresh < st->tasks)
+        ei_sc_task_push(s, st, st->fresh++, 0);
+}
+
+/* Takes `task` out of the list; it follows `before`, EI_SC_NONE = it is the first. */
+void ei_sc_task_pick(struct ei_sc_stage *st, uint32_t before, uint32_t task) {
+    *(before == EI_SC_NONE ? &st->back_head : &st->task[before].next) = st->task[task].next;
+    if (st->back_tail == task)
+        st->back_tail = before;
+}
+
 /* ---- runs ---- */
 
 static uint32_t run_alloc(struct ei_sched *s) {

@@ -76,6 +76,9 @@ static void fire(struct ei_sched *s, const struct ei_sc_timer *t) {
     case EI_SC_TIMER_AHEAD:
         ei_sc_ahead_timer(s, t->key);
         break;
+    case EI_SC_TIMER_GANG:
+        ei_sc_gang_timer(s);
+        break;
     case EI_SC_TIMER_DRAIN:
         ei_sc_drain(s, t->key);
         break;

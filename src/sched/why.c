@@ -128,6 +128,14 @@ static void why_stage(const struct ei_sched *s, const struct ei_sc_stage *st,
     r->memory_bytes = st->shape->memory;
     if (!ei_sc_stage_inputs_ready(st)) {
         why_input(st, r);
+    } else if (st->held && st->shape->gang) {
+        if (ei_sc_gang_allowed(st) || !why_limited(st, r)) {
+            r->code = EI_SCHED_WHY_WAITS_GANG;
+            r->room = ei_sc_gang_room(s, st);
+        }
+    } else if (st->held_near) {
+        r->code = EI_SCHED_WHY_WAITS_LOCAL;
+        r->until_us = st->near_until_us;
     } else if (st->held) {
         r->code = EI_SCHED_WHY_RETRY_ELSEWHERE;
         r->until_us = st->avoid_until_us;

@@ -1,11 +1,15 @@
 /* The fake master: turns messages into events, actions into messages, and keeps books of its own of
  * every attempt, by which it judges what the scheduler does. */
+#include "sched/admission.h"
 #include "sim/trace.h"
 #include "sim/world.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MIN_CORES = 8 }; /* of the third queue */
+#define MIN_WINDOW_US (40 * SECOND)
 
 #define ID_FMT "%" PRIu64 "/%u-%u-%u"
 #define ID_ARGS(id) (id).job, (id).stage, (id).task, (id).attempt
@@ -140,6 +144,8 @@ static void on_launch(struct sim *w, const struct ei_sched_action *x) {
     rule_inputs(w, &x->id);
     rule_needed(w, &x->id);
     w->doubled += t->live;
+    if (st->gang && t->live > 0)
+        sim_broken(w, ID_FMT " of a gang was doubled", ID_ARGS(x->id));
     if (!st->quick)
         charge(w, j, st->cores);
     EI_GROW(t->attempts, t->count, t->capacity);
@@ -158,6 +164,7 @@ static void on_launch(struct sim *w, const struct ei_sched_action *x) {
         k->ledger_gpu > (k->index % 4 == 0 ? 1000u : 0u))
         sim_broken(w, ID_FMT " over-commits %s", ID_ARGS(x->id), k->name);
     w->launches++;
+    st->started += st->gang;
     sim_send(w, k, false,
              (struct sim_event){
                  .type = SIM_LAUNCH, .id = x->id, .node = x->node, .memory = x->memory_bytes});
@@ -281,6 +288,54 @@ static void on_drained(struct sim *w, const struct ei_sched_action *x) {
         sim_broken(w, "%s counts as drained and runs something", k->name);
 }
 
+/* Who starts some tasks of a gang starts all that have no output, and none ran before. */
+static void rule_gang(struct sim *w, const struct ei_attempt *id) {
+    struct sim_stage *st = stage_of(w, id);
+    uint32_t live = 0, without = 0;
+    if (!st->gang || st->started == 0)
+        return;
+    for (uint32_t t = 0; t < st->tasks; t++) {
+        live += st->task[t].live;
+        without += !ei_sched_output(w->sched, id->job, id->stage, t, NULL, NULL);
+    }
+    if (live != st->started || without != st->started)
+        sim_broken(w, "gang %" PRIu64 "/%u: %u tasks started, %u run, %u have no output", id->job,
+                   id->stage, st->started, live, without);
+    st->started = 0;
+}
+
+/* The queue that has a minimum gets it within a window while it waits for nothing but cores that
+ * others hold: counted are jobs with plain tasks of one core. */
+static void rule_minimum(struct sim *w) {
+    const struct sim_limit *q = &w->queues[2];
+    bool waits = false;
+    uint32_t plain = 0;
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        const struct sim_worker *k = &w->workers[i];
+        plain +=
+            k->node != 0 && !k->draining && ei_sched_node_excluded_until(w->sched, k->node) == 0
+                ? k->cores
+                : 0;
+    }
+    for (uint32_t i = 0; i < w->job_count && q->cores < MIN_CORES && plain > 2 * MIN_CORES; i++) {
+        const struct sim_job *j = &w->jobs[i];
+        struct ei_sched_reason r;
+        if (!j->submitted || j->forgotten || j->queue != q->name || j->max_cores != 0 ||
+            ei_sched_why(w->sched, j->id, &r) != 0)
+            continue;
+        const struct sim_stage *st = &j->stages[r.stage];
+        bool full = r.code == EI_SCHED_WHY_NODES_FULL || r.code == EI_SCHED_WHY_OTHERS_FIRST;
+        waits = waits || (full && st->cores == 1 && r.memory_bytes == 0 && !st->even && !st->gpu);
+    }
+    if (!waits)
+        w->short_since = INT64_MAX;
+    else
+        w->short_since = EI_MIN(w->short_since, w->now);
+    if (waits && w->now - w->short_since > MIN_WINDOW_US)
+        sim_broken(w, "queue %s has %" PRIu64 " cores of its minimum of %d, and work, for %d s",
+                   q->name, q->cores, MIN_CORES, (int)(MIN_WINDOW_US / SECOND));
+}
+
 static void obey(struct sim *w) {
     for (size_t i = 0; i < w->actions.count; i++) {
         const struct ei_sched_action *x = &w->actions.items[i];
@@ -311,6 +366,10 @@ static void obey(struct sim *w) {
             break;
         }
     }
+    for (size_t i = 0; i < w->actions.count && w->broken == NULL; i++) {
+        if (w->actions.items[i].type == EI_SCHED_ACT_LAUNCH)
+            rule_gang(w, &w->actions.items[i].id);
+    }
 }
 
 void master_step(struct sim *w, struct ei_sched_event *e) {
@@ -328,6 +387,8 @@ void master_step(struct sim *w, struct ei_sched_event *e) {
             sim_broken(w, "%s", bad);
     }
     obey(w);
+    if (w->steps % w->check_every == 0)
+        rule_minimum(w);
     int64_t tick = ei_sched_next_tick_us(w->sched);
     if (tick != INT64_MAX && tick <= w->now)
         sim_broken(w, "a tick is due that was just run");
@@ -441,10 +502,29 @@ static void on_input_lost(struct sim *w, const struct sim_event *m) {
     }
 }
 
+/* Owned; some hosts are not there, some tasks do not care. */
+static const char **near_hosts(struct sim *w, const struct sim_job *j, uint32_t stage) {
+    const struct sim_stage *st = &j->stages[stage];
+    if (!st->near)
+        return NULL;
+    const char **near = ei_calloc(st->tasks, sizeof *near);
+    for (uint32_t t = 0; t < st->tasks; t++) {
+        uint64_t pick = ei_mix64(w->seed + j->id * 7919 + stage * 131 + t);
+        near[t] = pick % 10 == 0   ? NULL
+                  : pick % 10 == 1 ? "nowhere"
+                                   : w->workers[(pick >> 8) % w->worker_count].name;
+    }
+    return near;
+}
+
 static void submit(struct sim *w, struct sim_job *j) {
     static const char *const even = "even";
     static const struct ei_sched_extra gpu = {"gpu", 500};
     struct ei_sched_stage *specs = ei_calloc(j->stage_count, sizeof *specs);
+    const char **near[8] = {0};
+    EI_ASSERT(j->stage_count <= EI_ARRAY_LEN(near));
+    for (uint32_t i = 0; i < j->stage_count; i++)
+        near[i] = near_hosts(w, j, i);
     for (uint32_t i = 0; i < j->stage_count; i++)
         specs[i] = (struct ei_sched_stage){.tasks = j->stages[i].tasks,
                                            .inputs = j->stages[i].inputs,
@@ -455,7 +535,11 @@ static void submit(struct sim *w, struct sim_job *j) {
                                            .label_count = j->stages[i].even,
                                            .extras = &gpu,
                                            .extra_count = j->stages[i].gpu,
-                                           .expected_us = j->stages[i].foretold ? 500 : 0};
+                                           .expected_us = j->stages[i].foretold ? 500 : 0,
+                                           .near = near[i],
+                                           .near_inputs = j->stages[i].near_inputs,
+                                           .pack = j->stages[i].pack,
+                                           .gang = j->stages[i].gang};
     struct ei_sched_dependency after = {j->after, j->after_how};
     struct ei_sched_event e = {.type = EI_SCHED_JOB_SUBMIT,
                                .u.submit = {.job = j->id,
@@ -471,6 +555,8 @@ static void submit(struct sim *w, struct sim_job *j) {
                                             .after_count = j->after != 0}};
     j->submitted = true;
     master_step(w, &e);
+    for (uint32_t i = 0; i < j->stage_count; i++)
+        free(near[i]);
     free(specs);
 }
 
@@ -481,7 +567,7 @@ void master_limits(struct sim *w) {
             .type = EI_SCHED_QUEUE_SET,
             .u.queue = {.name = q->name,
                         .weight = i + 1,
-                        .min_cores = i == 2 ? 8 : 0,
+                        .min_cores = i == 2 ? MIN_CORES : 0,
                         .fifo = w->seed % 3 == i,
                         .limits = {.cores = q->max_cores, .running_jobs = q->max_running}}};
         master_step(w, &e);

@@ -96,6 +96,11 @@ static void make_stage(struct sim *w, struct sim_job *j, uint32_t id, uint32_t m
     st->foretold = st->quick && kind % 16 == 0;
     if (st->quick)
         st->run_us = 300 + (int64_t)(kind >> 32) % 3000;
+    st->pack = (kind >> 8) % 4 == 0;
+    st->near = (kind >> 12) % 6 == 0;
+    st->near_inputs = (kind >> 12) % 6 == 1;
+    st->gang = (kind >> 16) % 8 == 0 && st->tasks * st->cores <= 8 && st->memory == 0 &&
+               st->needs == 0 && !st->gpu && !st->quick;
     st->inputs = ei_calloc(id + 1, sizeof *st->inputs);
     for (uint32_t p = id; p-- > 0 && st->input_count < 3;) {
         if (p + 1 == id ? sim_chance(w, 90) : sim_chance(w, 20))
@@ -203,6 +208,7 @@ void sim_init(struct sim *w, uint64_t seed, uint32_t nodes, bool verbose) {
         w->config.node_exclude_us = 5 * UINT64_C(1000000);
     if (sim_chance(w, 30))
         w->config.per_job_core_share_percent = 60;
+    w->short_since = INT64_MAX;
     (void)ei_sched_create(&w->sched, &w->config);
     make_weather(w);
     make_workers(w, nodes);

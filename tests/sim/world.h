@@ -49,6 +49,8 @@ struct sim_stage {
     /* Its tasks are so short that workers get them before there are cores for them: the ledger does
      * not count theirs (ei_sched_check does). */
     bool quick, foretold;
+    bool near, near_inputs, pack, gang;
+    uint32_t started; /* gang: launched in this step */
 };
 struct sim_job {
     uint64_t id;
@@ -159,9 +161,10 @@ struct sim {
     struct ei_sched_actions actions;
     struct ei_buf trace;
     uint64_t steps, check_every, hash;
-    uint64_t launches, doubled, preempted;
+    uint64_t launches, doubled;
     struct sim_limit queues[3], users[3];
-    char *broken; /* the first rule that was broken */
+    int64_t short_since; /* since when the queue with a minimum gets less, and could have it */
+    char *broken;        /* the first rule that was broken */
 };
 
 /* world.c */

@@ -348,7 +348,7 @@ static void test_reasons(void **state) {
     assert_int_equal(why(&t, 3), EI_SCHED_WHY_NODES_FULL);
     assert_int_equal(ei_sched_why(t.s, 77, &r), -1);
     assert_string_equal(ei_sched_reason_name(EI_SCHED_WHY_NODES_FULL), "NODES_FULL");
-    for (int c = 0; c <= EI_SCHED_WHY_RETRY_ELSEWHERE; c++)
+    for (int c = 0; c <= EI_SCHED_WHY_WAITS_GANG; c++)
         assert_true(strlen(ei_sched_reason_text((enum ei_sched_reason_code)c)) > 5);
     story_end(&t, "reasons");
 }
@@ -425,15 +425,188 @@ static void test_limits_hold_for_fast_tasks(void **state) {
     story_end(&t, "limits_fast");
 }
 
+static void test_near(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 2);
+    node_up(&t, 2, "b", 2);
+    tell(&t, "Two tasks like to run on a, one on b, one is indifferent: they get what they like.");
+    const char *near[] = {"a", "b", "a", NULL};
+    struct ei_sched_stage st = {.tasks = 4, .cores = 1, .near = near};
+    submit(&t, 1, "ann", 0, &st, 1);
+    assert_true(launched(&t, id(1, 0, 0, 1), 1));
+    assert_true(launched(&t, id(1, 0, 1, 1), 2));
+    assert_true(launched(&t, id(1, 0, 2, 1), 1));
+    assert_true(launched(&t, id(1, 0, 3, 1), 2));
+    finish(&t, 1, 0, 1);
+    tell(&t, "a is full, b has a core: a task for a waits a moment, then it takes what there is.");
+    const char *only_a[] = {"a"};
+    st = (struct ei_sched_stage){.tasks = 1, .cores = 1, .near = only_a};
+    submit(&t, 2, "ann", 0, &st, 1);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 0);
+    assert_int_equal(why(&t, 2), EI_SCHED_WHY_WAITS_LOCAL);
+    int64_t from = t.now_us;
+    while (actions(&t, EI_SCHED_ACT_LAUNCH) == 0)
+        tick(&t);
+    assert_true(launched(&t, id(2, 0, 0, 1), 2));
+    assert_in_range(t.now_us - from, 299000, 302000);
+    tell(&t, "When a gets room in time the task goes there.");
+    finish(&t, 2, 0, 0);
+    submit(&t, 3, "ann", 0, &st, 1);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), 0);
+    finish(&t, 1, 0, 0);
+    assert_true(launched(&t, id(3, 0, 0, 1), 1));
+    tell(&t, "Nobody waits for a host that is not there.");
+    const char *gone[] = {"z"};
+    st.near = gone;
+    submit(&t, 4, "ann", 0, &st, 1);
+    assert_true(launched(&t, id(4, 0, 0, 1), 2));
+    story_end(&t, "near");
+}
+
+static void test_near_inputs(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 1);
+    node_up(&t, 2, "b", 1);
+    tell(&t, "Two of the three outputs lie on b: what collects them runs there.");
+    uint32_t zero = 0;
+    struct ei_sched_stage st[2] = {
+        {.tasks = 3, .cores = 1},
+        {.tasks = 1, .cores = 1, .inputs = &zero, .input_count = 1, .near_inputs = true},
+    };
+    submit(&t, 1, "ann", 0, st, 2);
+    done(&t, id(1, 0, 1, 1), 2);
+    done(&t, id(1, 0, 2, 1), 2);
+    done(&t, id(1, 0, 0, 1), 1);
+    assert_true(launched(&t, id(1, 1, 0, 1), 2));
+    finish(&t, 1, 1, 0);
+    tell(&t, "As many tasks as outputs: each goes to its own.");
+    st[0].tasks = st[1].tasks = 2;
+    submit(&t, 2, "ann", 0, st, 2);
+    finish(&t, 2, 0, 0);
+    finish(&t, 2, 0, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct ei_attempt made;
+        uint64_t node;
+        assert_true(ei_sched_output(t.s, 2, 0, i, &made, &node));
+        assert_true(launched(&t, id(2, 1, i, 1), node));
+    }
+    story_end(&t, "near_inputs");
+}
+
+static void test_pack(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 4);
+    node_up(&t, 2, "b", 4);
+    tell(&t, "Spread: the least loaded node each time.");
+    struct ei_sched_stage st = {.tasks = 2, .cores = 1};
+    submit(&t, 1, "ann", 0, &st, 1);
+    assert_true(launched(&t, id(1, 0, 0, 1), 1) != launched(&t, id(1, 0, 1, 1), 1));
+    finish(&t, 1, 0, 0);
+    tell(&t, "Pack: the node that is used already is filled first, then the next one.");
+    st = (struct ei_sched_stage){.tasks = 4, .cores = 1, .pack = true};
+    submit(&t, 2, "ann", 0, &st, 1);
+    uint64_t used = 0;
+    for (uint32_t i = 0; i < t.last.count; i++) {
+        const struct ei_sched_action *x = &t.last.items[i];
+        if (x->type != EI_SCHED_ACT_LAUNCH)
+            continue;
+        used = used == 0 ? x->node : used;
+        assert_true((x->id.task < 3) == (x->node == used));
+    }
+    story_end(&t, "pack");
+}
+
+static void test_gang(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 2);
+    submit_flat(&t, 1, "ann", 1);
+    tell(&t, "One core is free and the gang needs two: nothing of it starts before both are.");
+    struct ei_sched_stage two = {.tasks = 2, .cores = 1, .gang = true};
+    submit(&t, 2, "ben", 0, &two, 1);
+    assert_int_equal(running_of(&t, 2), 0);
+    struct ei_sched_reason r;
+    assert_int_equal(ei_sched_why(t.s, 2, &r), 0);
+    assert_int_equal(r.code, EI_SCHED_WHY_WAITS_GANG);
+    assert_int_equal(r.room, 1);
+    assert_int_equal(r.tasks, 2);
+    finish(&t, 1, 0, 0);
+    assert_int_equal(running_of(&t, 2), 2);
+    tell(&t, "One of them fails: the other one is stopped, and both start again together.");
+    failed(&t, id(2, 0, 0, 1), 1, EI_IO, false);
+    assert_int_equal(actions(&t, EI_SCHED_ACT_KILL), 1);
+    assert_true(launched(&t, id(2, 0, 0, 2), 1) && launched(&t, id(2, 0, 1, 2), 1));
+    tell(&t, "One is done and the other one fails: it alone starts again.");
+    done(&t, id(2, 0, 1, 2), 1);
+    failed(&t, id(2, 0, 0, 2), 1, EI_IO, true);
+    assert_true(launched(&t, id(2, 0, 0, 3), 1));
+    story_end(&t, "gang");
+}
+
+/* Two gangs that each need the whole cluster, and small tasks that fill every gap. */
+static void test_two_gangs(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 2);
+    node_up(&t, 2, "b", 2);
+    submit_flat(&t, 1, "ann", 60);
+    tell(&t, "Two gangs of four wait while small tasks take each core that becomes free.");
+    struct ei_sched_stage four = {.tasks = 4, .cores = 1, .gang = true};
+    submit(&t, 2, "ben", 0, &four, 1);
+    submit(&t, 3, "eve", 0, &four, 1);
+    tell(&t, "After ten seconds the nodes are kept for the older one; then for the other.");
+    size_t next = 0;
+    uint64_t first = 0;
+    for (uint32_t round = 0; round < 90; round++) {
+        for (uint32_t i = 0; i < 2 && ei_sched_next_tick_us(t.s) != INT64_MAX; i++)
+            tick(&t);
+        if (next == t.launch_count)
+            continue;
+        struct ei_sched_action x = t.launches[next++];
+        done(&t, x.id, x.node);
+        if (running_of(&t, 2) == 4 && first == 0)
+            first = 2;
+        if (running_of(&t, 3) == 4 && first == 0)
+            first = 3;
+    }
+    assert_int_equal(first, 2);
+    struct ei_sched_stage_counts c;
+    for (uint64_t job = 2; job <= 3; job++) {
+        if (ei_sched_stage_counts(t.s, job, 0, &c))
+            assert_int_equal(c.done, 4);
+    }
+    story_end(&t, "two_gangs");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_queue_weights),     cmocka_unit_test(test_queue_tree),
-        cmocka_unit_test(test_fifo_and_priority), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_job_cap),           cmocka_unit_test(test_preemption),
-        cmocka_unit_test(test_speculation),       cmocka_unit_test(test_reservation),
-        cmocka_unit_test(test_time_and_order),    cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_reasons),           cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_out_of_memory),     cmocka_unit_test(test_limits_hold_for_fast_tasks),
+        cmocka_unit_test(test_queue_weights),
+        cmocka_unit_test(test_queue_tree),
+        cmocka_unit_test(test_fifo_and_priority),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_job_cap),
+        cmocka_unit_test(test_preemption),
+        cmocka_unit_test(test_speculation),
+        cmocka_unit_test(test_reservation),
+        cmocka_unit_test(test_time_and_order),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_limits_hold_for_fast_tasks),
+        cmocka_unit_test(test_near),
+        cmocka_unit_test(test_near_inputs),
+        cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_gang),
+        cmocka_unit_test(test_two_gangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
