@@ -130,6 +130,7 @@ void ei_sc_on_task_done(struct ei_sched *s, const struct ei_sched_event *e) {
     struct ei_sc_stage *st = ei_sc_find(s, &e->u.task.id);
     uint32_t run = live_run(s, st, &e->u.task.id, e->node);
     if (run != EI_SC_NONE) {
+        st->bytes_out += e->u.task.bytes_out;
         ei_sc_ahead_measure(st, e->u.task.took_us);
         ei_sc_ahead_at(s, s->runs[run].node);
         ei_sc_task_done(s, st, run);

@@ -23,8 +23,10 @@
 #define EI_SC_AHEAD_US 5000u  /* of work a core that is handed out ahead; also of one task */
 #define EI_SC_AHEAD_MAX 1024u /* tasks, a node */
 #define EI_SC_AHEAD_WAIT_US INT64_C(200000)
-#define EI_SC_NEAR_WINDOW 128u /* waiting tasks that are looked at for one with a host with room   \
-                                */
+#define EI_SC_NEAR_BYTES (UINT64_C(64) << 20) /* input that is worth a wait */
+#define EI_SC_NEAR_WINDOW                                                                          \
+    128u /* waiting tasks that are looked at for one with a host with room                         \
+          */
 
 struct ei_sc_share;
 struct ei_sc_stage;
@@ -221,6 +223,7 @@ struct ei_sc_stage {
     bool near_inputs;      /* near is made when the inputs are complete */
     bool held_near;        /* held, for a host that it prefers */
     int64_t near_until_us;
+    uint64_t bytes_out;
     int64_t gang_since_us; /* since when a gang waits for room */
     struct ei_sc_stage *next_ready;
     uint64_t loss_seq; /* s->seq when an output was last lost */

@@ -1,6 +1,6 @@
 /* Where tasks like to run: on the host that holds their split or their input. A stage that is ready
- * waits a short time for room there; then its tasks go anywhere, those first that still find their
- * host free. A host that is gone, or too small, is not waited for. */
+ * waits a short time for room there, if that is worth it; then its tasks go anywhere, those first
+ * that still find their host free. A host that is gone, or too small, is not waited for. */
 #include "sched/internal.h"
 
 #include <stdlib.h>
@@ -42,8 +42,12 @@ static uint32_t most_inputs(const struct ei_sched *s, const struct ei_sc_stage *
 void ei_sc_near_ready(struct ei_sched *s, struct ei_sc_stage *st) {
     if (st->near == NULL)
         return;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < st->input_count; i++)
+        bytes += st->job->stages[st->inputs[i]].bytes_out;
+    bool worth = !st->near_inputs || bytes >= EI_SC_NEAR_BYTES;
     if (st->near_until_us == INT64_MIN)
-        st->near_until_us = s->now_us + (int64_t)s->config.near_wait_us;
+        st->near_until_us = s->now_us + (worth ? (int64_t)s->config.near_wait_us : 0);
     ei_sc_task_list_fresh(s, st);
     if (!st->near_inputs)
         return;

@@ -88,7 +88,7 @@ struct ei_sched_stage {
     uint32_t expected_us; /* what a task takes, if that is known; else it is measured; 0 = not */
     /* Where its tasks like to run: the host (node_up.name) of each task, NULL = anywhere; or where
      * their input lies: task i at output i of its first input if that has as many tasks, else all
-     * of them where most of it lies. */
+     * of them where most of it lies. Waited is for a host of the caller's, and for much input. */
     const char *const *near;
     bool near_inputs;
     bool pack; /* onto the fullest nodes with room, instead of the least loaded ones */
