@@ -119,7 +119,9 @@ static int plan_select(struct ei_plan_ctx *ctx, struct json_object *node,
     ei_plan_modifiers_take(ctx, node, &m);
     b.orders = m.orders;
     b.own_orders = orders_of(modifiers);
-    int status = ei_plan_scope_init(ctx, ei_tree_get(node, "from_table"), &b.scope);
+    int status = ei_plan_decorrelate(ctx, node);
+    if (status == EI_PLAN_OK)
+        status = ei_plan_scope_init(ctx, ei_tree_get(node, "from_table"), &b.scope);
     if (status == EI_PLAN_OK)
         status = ei_plan_from(ctx, &b);
     bool single = b.base.spread == EI_PLAN_SINGLE;

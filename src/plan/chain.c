@@ -8,18 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A table below this part of the limit is rather read by every task than by a stage of its own. */
-#define TINY_PART 16
-
-static bool is_heavy(const struct ei_plan_ctx *ctx, const struct ei_plan_leaf *leaf) {
-    return leaf->has_frag || (leaf->splittable && leaf->input != NULL &&
-                              leaf->bytes > ctx->env->broadcast_limit_bytes / TINY_PART);
+static bool is_heavy(const struct ei_plan_leaf *leaf) {
+    return leaf->has_frag || (leaf->heavy && leaf->input != NULL);
 }
 
-static size_t count_heavy(const struct ei_plan_ctx *ctx, const struct ei_plan_scope *s) {
+static size_t count_heavy(const struct ei_plan_scope *s) {
     size_t count = 0;
     for (size_t i = 0; i < s->count; i++)
-        count += is_heavy(ctx, &s->leaves[i]) ? 1 : 0;
+        count += is_heavy(&s->leaves[i]) ? 1 : 0;
     return count;
 }
 
@@ -36,7 +32,7 @@ static int begin_unit(struct ei_plan_graph *g, size_t i) {
         u->rows = EI_MAX(u->rows * ei_plan_selectivity(g, ei_tree_at(u->where, k)), 1.0);
     if (leaf->has_frag && leaf->single)
         return ei_plan_unit_cut(g, u, SIZE_MAX);
-    u->spread = is_heavy(g->ctx, leaf);
+    u->spread = is_heavy(leaf);
     if (leaf->has_frag)
         ei_plan_frag_like(&u->base, &leaf->frag);
     else if (u->spread)
@@ -86,16 +82,67 @@ static void imply_equality(struct ei_plan_graph *g, const struct ei_plan_unit *a
     }
 }
 
+static bool is_small(const struct ei_plan_graph *g, const struct ei_plan_unit *u) {
+    return ei_plan_unit_bytes(g, u) <= (double)g->ctx->env->broadcast_limit_bytes;
+}
+
+/* The keys that are left of a small unit go to every task that scans the large one: what finds no
+ * partner is not sent at all. */
+static int reduce_by_keys(struct ei_plan_graph *g, const struct ei_plan_unit *small,
+                          size_t small_class, struct ei_plan_unit *large, size_t large_class) {
+    struct ei_plan_column_at x, y;
+    double bytes = small->rows * 9;
+    if (large->base.spread != EI_PLAN_SPLIT || small->rows * 4 > large->rows ||
+        bytes > (double)g->ctx->env->broadcast_limit_bytes ||
+        !ei_plan_graph_column(g, small->mask, small_class, &x) ||
+        !ei_plan_graph_column(g, large->mask, large_class, &y))
+        return EI_PLAN_OK;
+    const struct ei_plan_place *place = &g->places[g->first[x.leaf] + x.column];
+    const struct ei_plan_leaf *leaf = &g->b->scope.leaves[y.leaf];
+    struct ei_plan_frag keys = {.spread = EI_PLAN_HASH,
+                                .partitions = g->partitions,
+                                .rows = (uint64_t)small->rows,
+                                .what = ei_asprintf("keys of %s", place->table)};
+    keys.tree = ei_plan_own(g->ctx, ei_tree_select_node());
+    json_object_array_add(ei_tree_get(keys.tree, "select_list"),
+                          ei_tree_column(place->table, place->column));
+    ei_tree_set(keys.tree, "from_table", ei_tree_table(place->table, place->table));
+    const char *input = NULL;
+    ei_plan_add_distinct(keys.tree);
+    int status = ei_plan_close(g->ctx, &keys, EIDER__V1__DISTRIBUTION__DISTRIBUTION_BROADCAST, NULL,
+                               0, 1, &input);
+    if (status == EI_PLAN_OK) {
+        struct json_object *query = ei_tree_select_node();
+        json_object_array_add(ei_tree_get(query, "select_list"),
+                              ei_tree_column(input, place->column));
+        ei_tree_set(query, "from_table", ei_tree_table(input, input));
+        struct json_object *column =
+            ei_tree_column(leaf->alias, leaf->columns.columns[y.column].name);
+        json_object_array_add(large->where, ei_tree_in(column, query));
+        large->rows = EI_MIN(large->rows, small->rows * 4);
+    }
+    ei_plan_frag_release(&keys);
+    return status;
+}
+
+/* Sends both by their keys; b may lose rows without a partner before that, a only if `both`. */
 static int shuffle(struct ei_plan_graph *g, struct ei_plan_unit *a, size_t a_class,
-                   struct ei_plan_unit *b, size_t b_class) {
-    int status = a->key_class == a_class ? EI_PLAN_OK : ei_plan_unit_cut(g, a, a_class);
+                   struct ei_plan_unit *b, size_t b_class, bool both) {
+    int status = EI_PLAN_OK;
+    if (both && b->rows < a->rows)
+        return shuffle(g, b, b_class, a, a_class, false);
+    if (a->key_class != a_class)
+        status = ei_plan_unit_cut(g, a, a_class);
+    if (status == EI_PLAN_OK && b->key_class != b_class)
+        status = reduce_by_keys(g, a, a_class, b, b_class);
     if (status == EI_PLAN_OK && b->key_class != b_class)
         status = ei_plan_unit_cut(g, b, b_class);
     return status;
 }
 
-static bool is_small(const struct ei_plan_graph *g, const struct ei_plan_unit *u) {
-    return ei_plan_unit_bytes(g, u) <= (double)g->ctx->env->broadcast_limit_bytes;
+/* Without a key, a side that is not far too large still goes to every task. */
+static bool can_copy(const struct ei_plan_graph *g, const struct ei_plan_unit *u) {
+    return ei_plan_unit_bytes(g, u) <= 64.0 * (double)g->ctx->env->broadcast_limit_bytes;
 }
 
 /* The conjuncts of several items become the join's condition, so that DuckDB prints no comma. */
@@ -151,10 +198,12 @@ static int merge(struct ei_plan_graph *g, struct ei_plan_unit *a, struct ei_plan
             status = EI_PLAN_OK;
         else if (is_small(g, small))
             status = ei_plan_unit_cut(g, small, SIZE_MAX);
-        else if (class == SIZE_MAX)
-            status = ei_plan_whole(g->ctx, "large tables are joined without a shared key");
+        else if (class != SIZE_MAX)
+            status = shuffle(g, a, class, b, class, true);
+        else if (can_copy(g, small))
+            status = ei_plan_unit_cut(g, small, SIZE_MAX);
         else
-            status = shuffle(g, a, class, b, class);
+            status = ei_plan_whole(g->ctx, "large tables are joined without a shared key");
     }
     if (status != EI_PLAN_OK)
         return status;
@@ -187,12 +236,13 @@ static int place_sides(struct ei_plan_graph *g, struct ei_plan_unit *u, struct e
     struct ei_plan_column_at x, y;
     if (!r->spread)
         return EI_PLAN_OK;
-    if (u->spread && is_small(g, r))
+    bool key = join_key(g, t, &x, &y);
+    if (is_small(g, r) || (!key && can_copy(g, r)))
         return ei_plan_unit_cut(g, r, SIZE_MAX);
-    if (!join_key(g, t, &x, &y))
+    if (!key)
         return ei_plan_whole(g->ctx, "%s JOIN of large tables without a shared key", t->type);
     return shuffle(g, u, g->class_of[g->first[x.leaf] + x.column], r,
-                   g->class_of[g->first[y.leaf] + y.column]);
+                   g->class_of[g->first[y.leaf] + y.column], false);
 }
 
 static int attach(struct ei_plan_graph *g, struct ei_plan_unit *u, struct ei_plan_attachment *t) {
@@ -330,7 +380,7 @@ static int finish(struct ei_plan_graph *g) {
 int ei_plan_chain(struct ei_plan_ctx *ctx, struct ei_plan_block *b, bool *taken) {
     struct ei_plan_graph g;
     *taken = false;
-    if (count_heavy(ctx, &b->scope) < 2)
+    if (count_heavy(&b->scope) < 2)
         return EI_PLAN_OK;
     int status = ei_plan_expression_subqueries(ctx, b->node);
     if (status != EI_PLAN_OK)

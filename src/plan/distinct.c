@@ -3,14 +3,14 @@
 
 #include <stdlib.h>
 
-static void add_distinct(struct json_object *node) {
+void ei_plan_add_distinct(struct json_object *node) {
     struct json_object *modifier = ei_tree_modifier("DISTINCT_MODIFIER");
     ei_tree_set(modifier, "distinct_on_targets", json_object_new_array());
     json_object_array_add(ei_tree_get(node, "modifiers"), modifier);
 }
 
 int ei_plan_distinct(struct ei_plan_ctx *ctx, struct ei_plan_frag *f) {
-    add_distinct(f->tree);
+    ei_plan_add_distinct(f->tree);
     if (f->spread == EI_PLAN_SINGLE)
         return EI_PLAN_OK;
     uint32_t *keys = ei_calloc(f->out.count + 1, sizeof *keys);
@@ -48,7 +48,7 @@ int ei_plan_distinct(struct ei_plan_ctx *ctx, struct ei_plan_frag *f) {
         json_object_array_add(list, item);
     }
     ei_tree_set(merged.tree, "select_list", list);
-    add_distinct(merged.tree);
+    ei_plan_add_distinct(merged.tree);
     ei_plan_frag_release(f);
     *f = merged;
     return EI_PLAN_OK;

@@ -146,9 +146,19 @@ static struct json_object *conditions_of(struct ei_plan_graph *g, struct json_ob
     return array;
 }
 
+/* 1 = 1, which stands where a join needs some condition. */
+static bool is_true(struct json_object *e) {
+    int64_t a, b;
+    return ei_tree_is(e, "type", "COMPARE_EQUAL") &&
+           ei_tree_int_value(ei_tree_get(e, "left"), &a) &&
+           ei_tree_int_value(ei_tree_get(e, "right"), &b) && a == b;
+}
+
 static void add_conjuncts(struct ei_plan_graph *g, struct json_object *array) {
     for (size_t i = 0; i < ei_tree_len(array); i++) {
         struct json_object *e = ei_tree_at(array, i);
+        if (is_true(e))
+            continue;
         EI_GROW(g->conjuncts, g->conjunct_count, g->conjunct_capacity);
         g->conjuncts[g->conjunct_count++] =
             (struct ei_plan_conjunct){.expression = ei_plan_own(g->ctx, json_object_get(e)),

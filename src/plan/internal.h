@@ -20,6 +20,8 @@ enum ei_plan_status {
 #define EI_PLAN_STAGES_MAX 200
 #define EI_PLAN_NODES_MAX 200000 /* objects of a tree with its CTEs written out */
 #define EI_PLAN_REASON_MAX 400
+/* A table below this part of the broadcast limit is rather read by every task than moved. */
+#define EI_PLAN_TINY_PART 16
 
 /* A name that stage SQL may use in FROM: a table of files or the output of an earlier stage. */
 struct ei_plan_input {
@@ -129,6 +131,7 @@ struct ei_plan_leaf {
     const char *input;    /* of a table of files; NULL else */
     uint64_t bytes, rows; /* of the tables in it that can be split */
     bool splittable, big; /* big: some table in it is above the broadcast limit */
+    bool heavy;           /* some is too large to be read by every task without a reason */
     bool part;            /* its rows are spread over the tasks; else each task has all of them */
     struct ei_plan_frag frag; /* of a planned subquery */
     bool has_frag, single;    /* single: the planned subquery has all its rows in one task */
@@ -151,6 +154,8 @@ int ei_plan_scope_find(const struct ei_plan_scope *s, struct json_object *ref,
                        struct ei_plan_column_at *at);
 bool ei_plan_scope_same(const struct ei_plan_scope *s, struct json_object *a,
                         struct json_object *b);
+/* Does an expression use columns of this item and nothing else? */
+bool ei_plan_only_leaf(const struct ei_plan_scope *s, struct json_object *expression, size_t leaf);
 /* The weight of the tables below a node. */
 void ei_plan_weigh(struct ei_plan_ctx *ctx, struct json_object *node, struct ei_plan_leaf *out);
 
@@ -267,6 +272,7 @@ int ei_plan_rewrite_block(struct ei_plan_ctx *ctx, struct ei_plan_block *b,
 
 /* ---- window.c, distinct.c, order.c, setop.c, subquery.c ---- */
 int ei_plan_window(struct ei_plan_ctx *ctx, struct ei_plan_block *b, struct ei_plan_frag *out);
+void ei_plan_add_distinct(struct json_object *node);
 int ei_plan_distinct(struct ei_plan_ctx *ctx, struct ei_plan_frag *f);
 struct ei_plan_modifiers {
     bool distinct, distinct_on;
@@ -288,6 +294,10 @@ int ei_plan_order_limit(struct ei_plan_ctx *ctx, struct ei_plan_modifiers *m,
 int ei_plan_setop(struct ei_plan_ctx *ctx, struct json_object *node, struct ei_plan_frag *out);
 /* Plans or leaves the subqueries in the expressions of a block. */
 int ei_plan_expression_subqueries(struct ei_plan_ctx *ctx, struct json_object *node);
+
+/* ---- decorrelate.c ---- */
+/* Subqueries of WHERE over large tables become joins. */
+int ei_plan_decorrelate(struct ei_plan_ctx *ctx, struct json_object *node);
 
 /* ---- guard.c ---- */
 /* Constructs that only make sense in one place, anywhere in the query. */

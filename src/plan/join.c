@@ -208,33 +208,12 @@ static bool may_filter(struct json_object *from, struct json_object *leaf) {
     return kept && may_filter(ei_tree_get(from, left ? "left" : "right"), leaf);
 }
 
-struct owner {
-    const struct ei_plan_scope *s;
-    size_t leaf;
-    bool only, any;
-};
-
-static bool check_owner(void *arg, struct json_object *node) {
-    struct owner *o = arg;
-    struct ei_plan_column_at at;
-    if (ei_tree_is_subquery(node) || ei_tree_is_lambda(node) || ei_tree_is(node, "class", "STAR"))
-        o->only = false;
-    if (ei_tree_is_ref(node)) {
-        o->any = true;
-        if (ei_plan_scope_find(o->s, node, &at) != 1 || at.leaf != o->leaf)
-            o->only = false;
-    }
-    return o->only;
-}
-
 /* The filters of WHERE that only concern this item. Fresh expression or NULL. */
 static struct json_object *filters_of(struct ei_plan_block *b, size_t leaf) {
     struct json_object *filter = NULL, *conjuncts = json_object_new_array();
     ei_tree_conjuncts(ei_tree_get(b->node, "where_clause"), conjuncts);
     for (size_t i = 0; i < ei_tree_len(conjuncts); i++) {
-        struct owner o = {.s = &b->scope, .leaf = leaf, .only = true};
-        ei_tree_walk(ei_tree_at(conjuncts, i), check_owner, &o);
-        if (o.only && o.any)
+        if (ei_plan_only_leaf(&b->scope, ei_tree_at(conjuncts, i), leaf))
             filter = ei_tree_and(filter, ei_tree_copy(ei_tree_at(conjuncts, i)));
     }
     json_object_put(conjuncts);

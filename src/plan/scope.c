@@ -19,6 +19,8 @@ static bool weigh(void *arg, struct json_object *node) {
     const struct ei_plan_relation *r = input->relation;
     if (r->bytes > w->ctx->env->broadcast_limit_bytes)
         w->out->big = true;
+    if (r->bytes > w->ctx->env->broadcast_limit_bytes / EI_PLAN_TINY_PART && r->split_count > 1)
+        w->out->heavy = true;
     if (r->split_count > 1) {
         w->out->splittable = true;
         w->out->bytes += r->bytes;
@@ -152,4 +154,29 @@ static bool same_ref(void *arg, struct json_object *a, struct json_object *b) {
 bool ei_plan_scope_same(const struct ei_plan_scope *s, struct json_object *a,
                         struct json_object *b) {
     return ei_tree_same(a, b, same_ref, (void *)(uintptr_t)s);
+}
+
+struct owner {
+    const struct ei_plan_scope *s;
+    size_t leaf;
+    bool only, any;
+};
+
+static bool check_owner(void *arg, struct json_object *node) {
+    struct owner *o = arg;
+    struct ei_plan_column_at at;
+    if (ei_tree_is_subquery(node) || ei_tree_is_lambda(node) || ei_tree_is(node, "class", "STAR"))
+        o->only = false;
+    if (ei_tree_is_ref(node)) {
+        o->any = true;
+        if (ei_plan_scope_find(o->s, node, &at) != 1 || at.leaf != o->leaf)
+            o->only = false;
+    }
+    return o->only;
+}
+
+bool ei_plan_only_leaf(const struct ei_plan_scope *s, struct json_object *expression, size_t leaf) {
+    struct owner o = {.s = s, .leaf = leaf, .only = true};
+    ei_tree_walk(expression, check_owner, &o);
+    return o.only && o.any;
 }

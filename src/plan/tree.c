@@ -247,6 +247,27 @@ struct json_object *ei_tree_equal(struct json_object *a_owned, struct json_objec
     return node;
 }
 
+struct json_object *ei_tree_in(struct json_object *x_owned, struct json_object *query_owned) {
+    struct json_object *node = expression("SUBQUERY", "SUBQUERY");
+    struct json_object *query = json_object_new_object();
+    ei_tree_set(query, "node", query_owned);
+    ei_tree_set(query, "named_param_map", json_object_new_array());
+    ei_tree_set_str(node, "subquery_type", "ANY");
+    ei_tree_set(node, "subquery", query);
+    ei_tree_set(node, "child", x_owned);
+    ei_tree_set_str(node, "comparison_type", "COMPARE_EQUAL");
+    return node;
+}
+
+struct json_object *ei_tree_coalesce(struct json_object *a_owned, struct json_object *b_owned) {
+    struct json_object *node = expression("OPERATOR", "OPERATOR_COALESCE");
+    struct json_object *children = json_object_new_array();
+    json_object_array_add(children, a_owned);
+    json_object_array_add(children, b_owned);
+    ei_tree_set(node, "children", children);
+    return node;
+}
+
 struct json_object *ei_tree_join(const char *type, struct json_object *left_owned,
                                  struct json_object *right_owned,
                                  struct json_object *condition_owned) {

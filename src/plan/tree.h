@@ -47,6 +47,9 @@ struct json_object *ei_tree_select_node(void);
 struct json_object *ei_tree_star(void);
 struct json_object *ei_tree_and(struct json_object *a_owned, struct json_object *b_owned);
 struct json_object *ei_tree_equal(struct json_object *a_owned, struct json_object *b_owned);
+/* x IN (query) */
+struct json_object *ei_tree_in(struct json_object *x_owned, struct json_object *query_owned);
+struct json_object *ei_tree_coalesce(struct json_object *a_owned, struct json_object *b_owned);
 /* INNER without a condition is CROSS. */
 struct json_object *ei_tree_join(const char *type, struct json_object *left_owned,
                                  struct json_object *right_owned,

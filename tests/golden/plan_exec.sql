@@ -447,3 +447,40 @@ SELECT f.id FROM f JOIN h ON f.id = h.id FULL JOIN h2 ON h.w = h2.id
 SELECT f FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id
 SELECT f.id FROM f, h, h2 WHERE f.id = h.id AND h.w = h2.id AND EXISTS (SELECT 1 FROM m WHERE m.k = f.k)
 SELECT count(*), sum(f.id) FROM f JOIN h ON f.id = h.id AND f.id = h.w
+-- Subqueries over large tables.
+!SELECT id, k FROM f WHERE EXISTS (SELECT * FROM h WHERE h.id = f.id)
+!SELECT id, k FROM f WHERE EXISTS (SELECT * FROM h WHERE h.k = f.k AND h.w > f.id)
+!SELECT id, k FROM f WHERE NOT EXISTS (SELECT 1 FROM h WHERE h.id = f.id AND h.v = 'v1')
+!SELECT id, k FROM f WHERE NOT (EXISTS (SELECT 1 FROM h WHERE h.k = f.k AND w < 20))
+!SELECT id, k FROM f WHERE NOT EXISTS (SELECT 1 FROM h, h2 WHERE h.id = f.id AND h.w = h2.id AND z <> 'z2')
+!SELECT k, count(*) FROM f a WHERE EXISTS (SELECT 1 FROM f b WHERE b.k = a.k AND b.id <> a.id AND b.g = 'g1') AND NOT EXISTS (SELECT 1 FROM f c WHERE c.k = a.k AND c.g = 'g2') GROUP BY k
+!SELECT id FROM f WHERE k IN (SELECT k FROM h WHERE w > 30)
+!SELECT id FROM f WHERE big IN (SELECT id FROM h GROUP BY id HAVING count(*) > 1)
+!SELECT id FROM f WHERE k IN (SELECT k FROM h WHERE h.id = f.id)
+!SELECT id FROM f WHERE k + 1 IN (SELECT k FROM h UNION SELECT k2 FROM h2)
+!SELECT id FROM f WHERE id IN (SELECT id FROM h ORDER BY w, id LIMIT 9)
+SELECT id FROM f WHERE (id, k) IN (SELECT id, k FROM h)
+SELECT id FROM f WHERE k NOT IN (SELECT k FROM h WHERE k IS NOT NULL)
+SELECT id FROM f WHERE k NOT IN (SELECT k FROM h)
+!SELECT id, d FROM f WHERE d > (SELECT avg(w) FROM h WHERE h.k = f.k)
+!SELECT id, d FROM f WHERE d * 10 < 0.2 * (SELECT sum(w) FROM h WHERE h.k = f.k AND h.v <> 'v3')
+!SELECT id FROM f WHERE (SELECT count(*) FROM h WHERE h.k = f.k) = 0
+!SELECT id FROM f WHERE 2 > (SELECT count(v) FROM h WHERE h.id = f.id AND v = 'v2')
+!SELECT id, k FROM f WHERE id = (SELECT min(id) FROM f f2 WHERE f2.k = f.k)
+!SELECT id, k FROM f WHERE id = (SELECT max(f2.id) FROM f f2, h WHERE f2.k = f.k AND h.id = f2.id AND h.w > 10) AND g = 'g1'
+!SELECT f.id FROM f, h WHERE f.id = h.id AND h.v = 'v1' AND f.big > (SELECT 0.5 * avg(big) FROM f f2 WHERE f2.id = h.id)
+!SELECT id FROM f WHERE id > (SELECT sum(w) FROM h WHERE h.id = f.id AND h.k = f.k)
+SELECT id FROM f WHERE (SELECT sum(w) FROM h WHERE h.k = f.k) IS NULL
+SELECT id FROM f WHERE coalesce((SELECT sum(w) FROM h WHERE h.k = f.k), -1) < 5
+SELECT id FROM f WHERE (SELECT count(*) + 1 FROM h WHERE h.k = f.k) = 1
+SELECT id FROM f WHERE 5 < (SELECT sum(w) FROM h WHERE h.k < f.k)
+SELECT id FROM f WHERE 'v1' = (SELECT max(v) FROM h WHERE h.w = f.x)
+SELECT id FROM f WHERE d > (SELECT avg(w) FROM h WHERE h.k = f.k) OR id < 4
+SELECT id, (SELECT sum(w) FROM h WHERE h.k = f.k) FROM f
+SELECT * FROM f WHERE d > (SELECT avg(w) FROM h WHERE h.k = f.k)
+SELECT id FROM f WHERE EXISTS (SELECT sum(w) FROM h WHERE h.k = f.k)
+SELECT id FROM f WHERE EXISTS (SELECT 1 FROM h WHERE h.k = f.k LIMIT 0)
+SELECT id FROM f WHERE g IN (SELECT v FROM h WHERE h.id < f.id)
+!SELECT name FROM m WHERE k IN (SELECT k FROM f WHERE id IN (SELECT id FROM h WHERE v LIKE 'v%') AND big > (SELECT 0.5 * sum(w) FROM h WHERE h.id = f.id AND h.k = f.k))
+!=SELECT g, count(*) AS n FROM f WHERE EXISTS (SELECT 1 FROM h WHERE h.id = f.id AND h.k <> f.k) GROUP BY g ORDER BY n DESC, g
+!SELECT q.g, sum(q.n) FROM (SELECT g, count(*) AS n FROM f WHERE NOT EXISTS (SELECT 1 FROM h2 WHERE h2.id = f.id) GROUP BY g) q GROUP BY 1
