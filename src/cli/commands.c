@@ -71,6 +71,13 @@ static const struct ei_cli_option DRAIN_OPTIONS[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct ei_cli_option CRON_OPTIONS[] = {
+    {"queue", 0, "NAME", "the queue that it runs in (default: default)"},
+    {"priority", 0, "N", "higher goes first in its queue (default 0)"},
+    {"user", 0, "NAME", "run as another user (administrators only)"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct ei_cli_option USER_OPTIONS[] = {
     {"weight", 0, "N", "the user's share inside every queue (default 1)"},
     {"max-cores", 0, "N", "of all tasks of the user together, 0 = no limit"},
@@ -141,6 +148,14 @@ const struct ei_command EI_COMMANDS[] = {
      DRAIN_OPTIONS, 1, ei_cmd_node_drain},
     {"node resume", "NAME", "let a worker take work again", NULL, NULL, 1, ei_cmd_node_resume},
     {"disk", "", "show what the workers keep on their disks", NULL, NULL, 0, ei_cmd_disk},
+    {"cron add", "NAME SCHEDULE SQL", "run a query again and again",
+     "The schedule has five fields: minute, hour, day of the month, month, day of the week; times "
+     "are\nUTC. Each run is a submitted job named \"cron NAME\".\n"
+     "  eider cron add daily-report \"0 3 * * mon-fri\" \"SELECT count(*) FROM 'new/*.csv'\"\n",
+     CRON_OPTIONS, 3, ei_cmd_cron_add},
+    {"cron list", "", "list cron entries with their next and last times", NULL, NULL, 0,
+     ei_cmd_cron_list},
+    {"cron remove", "NAME", "remove a cron entry", NULL, NULL, 1, ei_cmd_cron_remove},
     {"job cancel", "ID", "stop a job", NULL, NULL, 1, ei_cmd_job_cancel},
     {"table list", "", "list the tables of the catalogue", NULL, NULL, 0, ei_cmd_table_list},
     {"bench tasks", "", "measure what a task costs that does nothing",

@@ -149,6 +149,7 @@ struct ei_job_stage {
     uint32_t *inputs;
     uint32_t input_count;
     uint32_t task_count, partitions;
+    uint64_t memory_bytes; /* that its newest attempt claims: grows when they run out of it */
     Eider__V1__Distribution output;
     struct ei_task *tasks; /* NULL once only the figures below are kept */
     struct ei_stage_totals totals;
@@ -260,7 +261,8 @@ struct ei_master {
     struct ei_wait **waits;
     size_t wait_count, wait_capacity;
     int64_t next_wait_us; /* not before this one of them is answered */
-    int64_t next_expiry_us;
+    int64_t next_expiry_us, next_cron_us;
+    struct ei_map cron_errors; /* name of an entry -> why it did not run, owned */
     int64_t started_ms, last_check_us, next_check_us, timer_due_us;
     bool stopping;
 };
@@ -374,6 +376,14 @@ void ei_rest_node_cordon(struct ei_http_request *r, void *data);
 void ei_rest_node_drain(struct ei_http_request *r, void *data);
 void ei_rest_node_resume(struct ei_http_request *r, void *data);
 void ei_rest_disk(struct ei_http_request *r, void *data);
+
+/* cron.c */
+/* Runs what is due; returns when to look again, INT64_MAX if there is nothing. */
+int64_t ei_cron_run(struct ei_master *m, int64_t now_us);
+void ei_cron_release(struct ei_master *m);
+void ei_rest_cron(struct ei_http_request *r, void *data);
+void ei_rest_cron_add(struct ei_http_request *r, void *data);
+void ei_rest_cron_remove(struct ei_http_request *r, void *data);
 
 /* settings.c: queues and users */
 void ei_settings_start(struct ei_master *m);

@@ -197,8 +197,23 @@ static void set_error(struct ei_job *job, enum ei_code code, const char *text, u
     job->error_position = position;
 }
 
+/* What a task had that ran out of memory: nothing larger was left to try. */
+static void put_sizes(const struct ei_master *m, const struct ei_job *job, uint32_t stage,
+                      struct ei_buf *text) {
+    uint64_t had = job->stages[stage].memory_bytes, largest = 0;
+    for (size_t i = 0; i < m->nodes.count; i++) {
+        const struct ei_peer *p = m->nodes.entries[i].value;
+        largest = EI_MAX(largest, p->memory_bytes);
+        if (job->stages[stage].memory_bytes == 0) /* no claim: a core's part of a worker */
+            had = EI_MAX(had, p->memory_bytes / EI_MAX(p->cores, 1u));
+    }
+    ei_buf_printf(text, "; the task had %.1f MB, the largest worker has %.1f MB",
+                  (double)had / (double)(1u << 20), (double)largest / (double)(1u << 20));
+}
+
 /* One sentence: what went wrong, and where it did. */
-static void explain_failure(struct ei_job *job, const struct ei_sched_action *a) {
+static void explain_failure(const struct ei_master *m, struct ei_job *job,
+                            const struct ei_sched_action *a) {
     const struct ei_failure *f = ei_job_failure(job, &a->id);
     const char *stage = a->id.stage < job->stage_count ? job->stages[a->id.stage].name : "";
     struct ei_buf where = {0};
@@ -217,6 +232,8 @@ static void explain_failure(struct ei_job *job, const struct ei_sched_action *a)
         ei_buf_printf(&text, "the task ended with \"%s\"", ei_code_name(a->code));
     while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '.'))
         text.data[--text.len] = '\0';
+    if (a->code == EI_OUT_OF_MEMORY)
+        put_sizes(m, job, a->id.stage, &text);
     ei_buf_printf(&text, " (%s)", where.data);
     set_error(job, f != NULL && f->error.code != EI_OK ? f->error.code : a->code, text.data,
               f != NULL ? f->position : 0);
@@ -257,7 +274,7 @@ static void finish(struct ei_master *m, struct ei_job *job, const struct ei_sche
     job->ended_us = ei_now_us();
     job->ended_ms = ei_unix_ms();
     if (a->state == EI_JOB_FAILED) {
-        explain_failure(job, a);
+        explain_failure(m, job, a);
     } else if (a->state == EI_JOB_CANCELLED) {
         char *text = cancel_text(job, a->code);
         set_error(job, a->code != EI_OK ? a->code : EI_CANCELLED, text, 0);

@@ -216,6 +216,7 @@ static void release(struct ei_master *m) {
     free(m->forgotten);
     free(m->to_release);
     free(m->pending);
+    ei_cron_release(m);
     for (size_t i = 0; i < m->wait_count; i++)
         free(m->waits[i]);
     free(m->waits);

@@ -26,6 +26,7 @@ static void launch(struct ei_master *m, const struct ei_sched_action *a) {
     struct ei_job_stage *stage = &job->stages[a->id.stage];
     if (stage->started_us == 0)
         stage->started_us = now_us;
+    stage->memory_bytes = a->memory_bytes;
     ei_peer_take_off(p, job, &a->id, now_us);
     EI_GROW(p->launches, p->launch_count, p->launch_capacity);
     p->launches[p->launch_count++] = a->id;
@@ -232,7 +233,7 @@ static void add_task(struct frame *f, const struct ei_job *job, const struct ei_
         t->first_partition = (uint32_t)(id->task * partitions / tasks);
         t->partition_count = (uint32_t)((id->task + 1) * partitions / tasks) - t->first_partition;
     }
-    t->memory_bytes = job->spec->memory_bytes;
+    t->memory_bytes = job->stages[id->stage].memory_bytes;
     f->bytes += 64;
     EI_GROW(f->tasks, f->task_count, f->task_capacity);
     f->tasks[f->task_count++] = t;
@@ -316,6 +317,7 @@ void ei_master_turn(struct ei_master *m) {
     int64_t due_us = ei_updates_send(m, now_us);
     due_us = EI_MIN(due_us, ei_waits_answer(m, now_us));
     due_us = EI_MIN(due_us, ei_results_expire(m, now_us));
+    due_us = EI_MIN(due_us, ei_cron_run(m, now_us));
     ei_history_trim(m);
     ei_master_flush(m); /* what the trimming released */
     due_us = EI_MIN(due_us, m->next_check_us);

@@ -61,6 +61,13 @@ const struct ei_http_route ei_master_routes[] = {
      "Users with settings of their own, and what they hold now."},
     {"POST", "/v1/users/:name", EI_ACCESS_ADMIN, 4096, ei_rest_user_set,
      "Sets a user's weight and limits: members as of a queue."},
+    {"GET", "/v1/cron", EI_ACCESS_READ, 0, ei_rest_cron,
+     "Cron entries: schedule, SQL, when they ran and will run."},
+    {"POST", "/v1/cron", EI_ACCESS_SUBMIT, 128u << 10, ei_rest_cron_add,
+     "Adds one: {\"name\", \"schedule\":\"*/5 * * * *\" (UTC), \"sql\", \"directory\", \"queue\", "
+     "\"priority\", \"user\"}."},
+    {"POST", "/v1/cron/:name/remove", EI_ACCESS_SUBMIT, 1024, ei_rest_cron_remove,
+     "Removes one; another user's only as an administrator."},
     {"GET", "/v1/tables", EI_ACCESS_READ, 0, rest_tables, "Tables of the catalogue."},
     {"GET", "/", EI_ACCESS_PUBLIC, 0, ei_rest_ui, "The web page."},
     {"GET", "/ui/*", EI_ACCESS_PUBLIC, 0, ei_rest_ui, "Files of the web page."},

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SKEW_ROWS_MIN 10000 /* of a stage: below that nothing is slow */
-#define SKEW_FACTOR 2       /* times the fair part */
+#define SKEW_PERCENT 150    /* of the fair part */
 #define STRAGGLER_FACTOR 3  /* times the median */
 #define STRAGGLER_MIN_US 1000000
 #define WAITED_MIN_US 1000000
@@ -301,7 +301,7 @@ static void look_for_skew(const struct ei_job_stage *s, uint32_t id, struct ei_w
             most = t;
     const struct ei_task *task = &s->tasks[most];
     uint64_t fair = s->totals.rows_in / s->totals.done;
-    if (task->rows_in < fair * SKEW_FACTOR || task->rows_in * 100 / s->totals.rows_in < 20)
+    if (task->rows_in * 100 < fair * SKEW_PERCENT || task->rows_in * 100 / s->totals.rows_in < 20)
         return;
     struct ei_buf b = {0};
     ei_buf_printf(&b,
