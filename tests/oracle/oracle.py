@@ -83,8 +83,9 @@ class Gateway:
     def __init__(self, client, seconds=120):
         self.client, self.seconds, self.connection = client, seconds, None
 
-    def _request(self, path, body):
-        if self.connection is None:
+    def _request(self, path, body, again=True):
+        fresh = self.connection is None
+        if fresh:
             host, port = self.client["gateways"][0].rsplit(":", 1)
             context = ssl.create_default_context(cafile=self.client["ca"])
             context.check_hostname = False
@@ -96,6 +97,8 @@ class Gateway:
             return self.connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            if again and not fresh:  # it was idle for too long; a crash is noticed by its process id
+                return self._request(path, body, again=False)
             raise QueryError(f"the connection to the gateway: {error!r}") from None
 
     def ask(self, sql, path="/v1/sql"):

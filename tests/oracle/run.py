@@ -91,6 +91,7 @@ class Judge:
         finally:
             for name in WAYS[way]:
                 del os.environ[name]
+        self.processes = sorted(self.cluster.recorded_pids())
         gateway = Gateway(self.cluster.client)
         for name, source in self.tables.items():
             gateway.ask(f'CREATE EXTERNAL TABLE "{name}" AS FROM {source}')
@@ -102,6 +103,7 @@ class Judge:
     def __exit__(self, kind, value, trace):
         if kind is None:
             self.cluster.wait_no_task_files()
+            assert sorted(self.cluster.recorded_pids()) == self.processes, "a process has died meanwhile"
         self.cluster.__exit__(kind, value, trace)
 
 
@@ -257,7 +259,7 @@ def main():
     for way in options.ways.split(","):
         begin = time.monotonic()
         with Judge(folder, options.workers, options.cores, way) as judge_:
-            run = CorpusRun(judge_, wanted, True)
+            run = CorpusRun(judge_, wanted, options.whole or way == options.ways.split(",")[0])
             in_threads(queries, options.threads, run)
         print_summary(way, run, options.whole)
         print(f"  {len(run.wrong)} differ; {time.monotonic() - begin:.1f} s", flush=True)
