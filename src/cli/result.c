@@ -58,7 +58,7 @@ static void put_header(struct ei_result *r, struct json_object *columns) {
                                                                   JSON_C_TO_STRING_NOSLASHESCAPE));
         return;
     }
-    if (r->plain)
+    if (r->plain || r->columns == 0)
         return;
     if (r->form == EI_OUTPUT_TABLE) {
         ei_table_init(&r->table, r->columns);

@@ -58,7 +58,8 @@ static void end_answer(struct ei_query *q, uint64_t rows) {
 }
 
 void ei_answer_nothing(struct ei_query *q) {
-    start_answer(q);
+    ei_plan_schema_release(&q->schema);
+    put_header(q);
     end_answer(q, 0);
 }
 

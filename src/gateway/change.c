@@ -43,8 +43,8 @@ static void clean_work(struct ei_query *q) {
     struct ei_prepared *p = &q->prepared;
     if (p->old_directory != NULL)
         (void)ei_remove_tree(p->old_directory, &ignored);
-    if (p->table != NULL && p->table->superseded != NULL)
-        (void)unlink(p->table->superseded);
+    if (p->after == EI_AFTER_WRITE && p->table != NULL && p->table->base != NULL)
+        ei_table_write_clean(p->table);
 }
 
 static void clean_done(struct ei_query *q) {

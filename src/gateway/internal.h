@@ -190,13 +190,14 @@ struct ei_table_write {
     struct ei_written_list files;         /* new ones, their final names */
     char *base;                           /* INSERT: the list that it adds to */
     char *manifest;                       /* the new list */
-    char *superseded;                     /* the list before `base`: nobody reads it any more */
     unsigned round;                       /* of compare and set */
 };
 void ei_table_write_destroy(struct ei_table_write *t); /* NULL-safe */
 /* Writes the new list into `directory`, which is or will become the table's. */
 int ei_table_write_manifest(struct ei_table_write *t, const char *directory, struct ei_error *e);
 void ei_table_write_undo(struct ei_table_write *t);
+/* Lists that nobody reads any more go. */
+void ei_table_write_clean(const struct ei_table_write *t);
 char *ei_table_new_directory(const struct ei_gateway *g, const char *name);
 
 /* ---- prepare.c: in a work lane ---- */

@@ -2,7 +2,7 @@
  * list that counts, so readers see a change whole or not at all.
  *
  *   TABLES/NAME-TOKEN/part-....parquet
- *   TABLES/NAME-TOKEN/manifest-TOKEN     {"format":1,"columns":[...],"files":[...],"previous":...}
+ *   TABLES/NAME-TOKEN/manifest-TOKEN     {"format":1,"columns":[...],"files":[...]}
  *
  * A list never changes. INSERT writes a new one, which takes the old one's place in the catalogue
  * by compare and set; who comes too late reads the new one and tries again. */
@@ -11,12 +11,16 @@
 #include "os/os.h"
 
 #include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MANIFEST_MAX_BYTES (64u << 20)
+#define MANIFEST_KEPT_MS (10 * 60 * 1000)
 
 void ei_manifest_release(struct ei_manifest *m) {
     free(m->directory);
@@ -98,7 +102,6 @@ void ei_table_write_destroy(struct ei_table_write *t) {
     ei_written_release(&t->files);
     free(t->base);
     free(t->manifest);
-    free(t->superseded);
     free(t);
 }
 
@@ -132,8 +135,8 @@ static bool same_columns(const struct ei_plan_schema *a, const struct ei_plan_sc
 }
 
 /* The files that the table has already. */
-static int start_from_base(struct ei_table_write *t, struct json_object *files,
-                           struct json_object *json, struct ei_error *e) {
+static int start_from_base(const struct ei_table_write *t, struct json_object *files,
+                           struct ei_error *e) {
     struct ei_manifest base;
     if (ei_manifest_read(t->base, &base, e) != 0)
         return -1;
@@ -142,11 +145,6 @@ static int start_from_base(struct ei_table_write *t, struct json_object *files,
                  : ei_fail(e, EI_STALE, "table %s was replaced meanwhile", t->name);
     for (size_t i = 0; rc == 0 && i < json_object_array_length(base.files); i++)
         json_object_array_add(files, json_object_get(json_object_array_get_idx(base.files, i)));
-    const char *before = text_of(base.json, "previous");
-    free(t->superseded);
-    t->superseded = before == NULL ? NULL : ei_path_join(base.directory, before);
-    const char *name = strrchr(t->base, '/');
-    json_object_object_add(json, "previous", json_object_new_string(name + 1));
     ei_manifest_release(&base);
     return rc;
 }
@@ -157,7 +155,7 @@ int ei_table_write_manifest(struct ei_table_write *t, const char *directory, str
     json_object_object_add(json, "format", json_object_new_int(1));
     json_object_object_add(json, "columns", columns_json(&t->columns));
     json_object_object_add(json, "files", files);
-    int rc = t->base == NULL ? 0 : start_from_base(t, files, json, e);
+    int rc = t->base == NULL ? 0 : start_from_base(t, files, e);
     add_files(files, &t->files);
     if (rc == 0) {
         char *name = ei_asprintf("manifest-%s-%u", t->token, t->round);
@@ -171,6 +169,22 @@ int ei_table_write_manifest(struct ei_table_write *t, const char *directory, str
     }
     json_object_put(json);
     return rc;
+}
+
+/* Whoever has read the catalogue reads its list soon after: old ones go some time later. */
+void ei_table_write_clean(const struct ei_table_write *t) {
+    DIR *dir = opendir(t->directory);
+    const struct dirent *entry;
+    const char *current = strrchr(t->manifest, '/') + 1;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        struct stat st;
+        if (strncmp(entry->d_name, "manifest-", 9) == 0 && strcmp(entry->d_name, current) != 0 &&
+            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (int64_t)st.st_mtime * 1000 + MANIFEST_KEPT_MS < ei_unix_ms())
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
 }
 
 /* The files of a change that was refused. */

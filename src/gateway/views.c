@@ -89,18 +89,20 @@ static int expand_table(struct expander *x, struct json_object *node, const stru
     const char *name = ei_tree_str(node, "table_name");
     if (ei_tree_str(node, "schema_name")[0] != '\0')
         return 0;
+    const struct scope *with = scope;
+    while (with != NULL && strcasecmp(with->name, name) != 0)
+        with = with->next;
+    if (with != NULL && !with->outer)
+        return 0;
     const Eider__V1__CatalogEntry *entry = ei_catalog_find(x->catalog, name);
-    for (; scope != NULL; scope = scope->next)
-        if (strcasecmp(scope->name, name) == 0) {
-            if (!scope->outer)
-                return 0;
-            return ei_fail(x->e, EI_UNSUPPORTED,
-                           "WITH %s has the name of a table that a view in this query reads: give "
-                           "it another name",
-                           name);
-        }
-    bool view = entry != NULL && entry->kind == EIDER__V1__TABLE_KIND__TABLE_VIEW;
-    return view ? expand_view(x, node, entry, scope, depth) : 0;
+    if (entry != NULL && entry->kind == EIDER__V1__TABLE_KIND__TABLE_VIEW)
+        return expand_view(x, node, entry, scope, depth);
+    if (with == NULL)
+        return 0;
+    return ei_fail(x->e, EI_UNSUPPORTED,
+                   "WITH %s has the name of a table that a view in this query reads: give it "
+                   "another name",
+                   name);
 }
 
 /* WITH a AS (...), b AS (...): each sees those before it, and itself if it is recursive. */
