@@ -3,6 +3,7 @@ import { Refused, haveToken, setToken, takeToken } from "./api.js";
 import { clusterPage, tablesPage } from "./cluster.js";
 import { h } from "./dom.js";
 import { jobPage, jobsPage } from "./jobs.js";
+import { queuesPage } from "./queues.js";
 
 const POLL_MS = 1000;
 const page = document.getElementById("page");
@@ -14,6 +15,7 @@ const ROUTES = [
   [/^#?\/?$/, clusterPage],
   [/^#\/jobs$/, jobsPage],
   [/^#\/jobs\/(\d+)$/, jobPage],
+  [/^#\/queues$/, queuesPage],
   [/^#\/tables$/, tablesPage],
 ];
 

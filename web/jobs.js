@@ -12,12 +12,13 @@ export async function jobsPage() {
     h("h1", null, "Jobs"),
     table([
       ["Job", "number", (j) => h("a", { href: `#/jobs/${j.id}` }, j.id)],
-      ["State", "", (j) => pill(j.state)],
+      ["State", "", (j) => [pill(j.state), j.waits_for ? h("span", { class: "faint" }, ` ${j.waits_for}`) : ""]],
       ["What", "wide", (j) => h("a", { href: `#/jobs/${j.id}` }, oneLine(j.name || j.kind || "job"))],
       ["Tasks", "busy", (j) => [bar(0, j.tasks ? j.tasks_done / j.tasks : 0, j.state), ` ${count(j.tasks_done)}/${count(j.tasks)}`]],
       ["Time", "number", (j) => duration(j.elapsed_ms)],
       ["Submitted", "", (j) => when(j.submitted_ms)],
       ["User", "", (j) => j.user],
+      ["Queue", "", (j) => j.queue],
     ], jobs, "No job was submitted since this master started. Try: eider sql \"select 42\""),
     terminal("/v1/jobs", "eider job list"),
   ];
@@ -28,7 +29,7 @@ export async function jobsPage() {
 function notices(job) {
   return [
     job.error && h("div", { class: "notice bad" }, h("strong", null, `${job.error.code}: `), job.error.message),
-    job.reason && h("div", { class: "notice" }, job.reason),
+    job.reason && h("div", { class: "notice", title: job.reason_codes.join(", ") }, job.reason),
     job.whole_reason && h("div", { class: "notice" }, `Runs whole on one worker: ${job.whole_reason}`),
     job.warnings.map((text) => h("div", { class: "notice warn" }, text)),
   ];

@@ -81,7 +81,10 @@ int ei_duck_error(const char *duck_text, int error_type, struct ei_error *e) {
         return ei_fail(e, EI_INTERNAL, "DuckDB failed without saying why");
     enum ei_code code = code_of(duck_text, error_type);
     const char *text = without_prefix(duck_text);
-    return ei_fail(e, code, "%.*s", (int)EI_MIN(message_length(text), EI_ERROR_TEXT_MAX), text);
+    size_t len = EI_MIN(message_length(text), EI_ERROR_TEXT_MAX);
+    if (code == EI_OUT_OF_MEMORY) /* its advice is about settings that are not the user's here */
+        len = EI_MIN(len, strcspn(text, "\n"));
+    return ei_fail(e, code, "%.*s", (int)len, text);
 }
 
 static uint32_t code_point(const char *s, size_t bytes) {

@@ -174,6 +174,25 @@ void ei_worker_inputs_settled(struct worker *w, struct attempt *a) {
     ei_worker_list_append(&w->ready, a);
 }
 
+/* What an attempt may use: its claim, or a slot's part of the worker's memory. */
+static uint64_t memory_of(const struct worker *w, const struct attempt *a) {
+    return a->memory_bytes > 0 ? a->memory_bytes : w->o.memory_bytes / w->o.cores;
+}
+
+/* The executor has one memory limit: one that claims more than a slot's part (because it ran out of
+ * that, say) gets it by having fewer neighbours, also such without a claim. */
+static bool memory_fits(const struct worker *w, const struct attempt *a) {
+    uint64_t used = memory_of(w, a);
+    bool alone = true;
+    for (const struct attempt *r = w->executor.running.first; r; r = r->next) {
+        if (is_noop(r))
+            continue;
+        used += memory_of(w, r);
+        alone = false;
+    }
+    return alone || used <= w->o.memory_bytes;
+}
+
 void ei_worker_pump(struct worker *w) {
     struct executor *x = &w->executor;
     struct attempt *next;
@@ -188,7 +207,8 @@ void ei_worker_pump(struct worker *w) {
     }
     for (struct attempt *a = w->ready.first; a && x->state == EXECUTOR_READY; a = next) {
         next = a->next;
-        if (is_noop(a) ? x->noops >= EI_WORKER_NOOPS_MAX : x->slots_used >= w->o.cores)
+        if (is_noop(a) ? x->noops >= EI_WORKER_NOOPS_MAX
+                       : x->slots_used >= w->o.cores || !memory_fits(w, a))
             break; /* first come, first served */
         ei_worker_list_remove(&w->ready, a);
         ei_worker_list_append(&x->running, a);

@@ -127,6 +127,21 @@ def test_no_worker_at_all():
     wait_state(number, "succeeded", 20)
 
 
+def test_out_of_memory_is_tried_again_alone():
+    """Two tasks that fit the worker one at a time but not together; then one that never fits."""
+    with Cluster(workers=1, cores=2, memory="512MB") as c:
+        def wait(number):
+            return c.cli("job", "wait", number, timeout=60)
+        fits = "SELECT len(list(hash(range))) AS n FROM range(15000000)"
+        numbers = [c.cli("job", "submit", fits).stdout.strip() for _ in range(4)]
+        for number in numbers:
+            assert wait(number).returncode == 0, wait(number).stderr
+        number = c.cli("job", "submit", fits.replace("15000000", "150000000")).stdout.strip()
+        done = wait(number)
+        assert done.returncode == 1 and "the largest worker has 512.0 MB" in done.stderr, done.stderr
+        assert "attempt 2" in c.cli("why", number).stdout
+
+
 if __name__ == "__main__":
     os.environ.update(EIDER_TEST_SPLIT_BYTES="100000", EIDER_TEST_PARTITION_ROWS="100000")
     main(globals(), cluster={"workers": 2, "cores": 1})
