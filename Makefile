@@ -35,6 +35,7 @@ bench: all
 
 soak: all
 	python3 tests/e2e/soak.py
+	python3 tests/e2e/kill_rounds.py 300
 	for n in 1 3 7; do python3 tests/oracle/run.py --workers $$n --cores 1 || exit 1; done
 	python3 tests/oracle/run.py --scale 20
 	python3 tests/oracle/fuzz.py --count $(SOAK_QUERIES) --workers 3

@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 from project_files import project_files  # noqa: E402
 
 LOGS = os.path.join(ROOT, "build-test-logs")
+KILL_ROUNDS = os.path.join(ROOT, "tests", "e2e", "kill_rounds.py")
 TAIL_LINES = 40
 THREADED_TESTS = ("rpc", "http", "duck", "executor")  # unit tests that TSan runs too
 
@@ -190,11 +191,11 @@ def fuzzers(options):
 
 # ---- end to end ---------------------------------------------------------------------------------------
 
-def end_to_end(paths, label, environment):
+def end_to_end(paths, label, environment, arguments=()):
     """One check for each line `ok NAME` or `FAIL NAME` that a test file prints."""
     for path in paths:
         name = os.path.basename(path)[:-3]
-        passed, log = run([sys.executable, path], timeout=600, env=environment)
+        passed, log = run([sys.executable, path, *arguments], timeout=600, env=environment)
         checks = [line.split(None, 1) for line in log.splitlines()
                   if line.startswith(("ok ", "FAIL "))]
         for mark, check in checks:
@@ -223,6 +224,24 @@ def oracle_corpus(_):
 def oracle_random(_):
     yield ("oracle: 2000 random queries", *run([sys.executable, "tests/oracle/fuzz.py", "--count", "2000"],
                                                env={"EIDER_BUILD": os.path.join(ROOT, "build")}))
+
+
+def kill_rounds(_):
+    """Processes are killed at random; the seed is in the check's name."""
+    rounds = ((os.path.join(ROOT, "build"), "e2e", "30", {}),
+              (os.path.join(ROOT, "build-asan"), "e2e asan", "5", dict(SANITIZERS, EIDER_SANITIZED="1")))
+    for folder, label, count, environment in rounds:
+        yield from end_to_end([KILL_ROUNDS], label, dict(environment, EIDER_BUILD=folder), [count])
+
+
+def e2e_tsan(_):
+    """The daemons' own threads; DuckDB's are left alone."""
+    passed, log = run(["ninja", "-C", "build-tsan", "src/cli/eider", "tools/duckdb-oracle"], timeout=1800)
+    yield ("build: tsan eider", passed, log)
+    if passed:
+        environment = {"EIDER_BUILD": os.path.join(ROOT, "build-tsan"), "EIDER_SANITIZED": "1",
+                       "TSAN_OPTIONS": "suppressions=" + os.path.join(ROOT, "tests", "tsan.supp")}
+        yield from end_to_end([KILL_ROUNDS], "e2e tsan", environment, ["3"])
 
 
 STEPS = [  # group, function; in this order
@@ -269,11 +288,15 @@ def main():
     for old in glob.glob(os.path.join(LOGS, "*.log")):
         os.unlink(old)
     started, counts = time.monotonic(), {True: 0, False: 0}
+    spent = []
     for group, step in STEPS:
         if group in wanted:
+            begin = time.monotonic()
             for name, passed, log in step(options):
                 counts[bool(passed)] += 1
                 report(sum(counts.values()), name, passed, log, started)
+            spent.append(f"{step.__name__} {time.monotonic() - begin:.0f} s")
+    print("time: " + ", ".join(spent))
     print(f"{counts[True]} passed, {counts[False]} failed")
     return 1 if counts[False] or not counts[True] else 0
 

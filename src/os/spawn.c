@@ -18,22 +18,26 @@
 #define CHILD_STACK_BYTES (64u << 10)
 #define FIRST_SAFE_FD 10 /* our own descriptors live above the ones the child gets */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DATA_LIMIT_POSSIBLE 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DATA_LIMIT_POSSIBLE 0
+#ifndef __has_feature
+#define __has_feature(name) 0
 #endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#else
+#define UNDER_TSAN 0
 #endif
-#ifndef DATA_LIMIT_POSSIBLE
-#define DATA_LIMIT_POSSIBLE 1
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#else
+#define UNDER_ASAN 0
 #endif
 
 extern char **environ;
 
 static int limit_data(uint64_t bytes) {
     struct rlimit limit = {bytes, bytes};
-    return DATA_LIMIT_POSSIBLE && bytes > 0 ? setrlimit(RLIMIT_DATA, &limit) : 0;
+    bool possible = !UNDER_ASAN && !UNDER_TSAN && bytes > 0;
+    return possible ? setrlimit(RLIMIT_DATA, &limit) : 0;
 }
 
 void ei_limit_data(uint64_t bytes) {
@@ -133,6 +137,17 @@ static int open_safe(const char *path, int flags) {
     return copy;
 }
 
+/* The thread sanitizer keeps books that a child in this memory would spoil: it gets a copy, and
+ * cannot say why it failed. */
+static pid_t clone_child(struct start *s, char *stack_end) {
+    if (!UNDER_TSAN)
+        return clone(child_main, stack_end, CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(child_main(s));
+    return pid;
+}
+
 static pid_t start_child(struct start *s) {
     char *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -144,7 +159,7 @@ static pid_t start_child(struct start *s) {
     sigset_t all;
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, &s->mask);
-    pid_t pid = clone(child_main, stack + CHILD_STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+    pid_t pid = clone_child(s, stack + CHILD_STACK_BYTES);
     int err = errno;
     (void)sigprocmask(SIG_SETMASK, &s->mask, NULL);
     (void)munmap(stack, CHILD_STACK_BYTES);

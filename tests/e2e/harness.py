@@ -32,8 +32,10 @@ class Skip(Exception):
 
 
 def tool(name):
-    """Path of a helper program: the build folder's own, else the release build's."""
-    for build in (BUILD, os.path.join(ROOT, "build")):
+    """Path of a helper program: the build folder's own, else the release build's; with a sanitizer
+    the other way round, it is not for the helpers."""
+    builds = [BUILD, os.path.join(ROOT, "build")]
+    for build in reversed(builds) if SANITIZED else builds:
         found = glob.glob(os.path.join(build, "**", name), recursive=True)
         found = [f for f in found if os.path.isfile(f) and os.access(f, os.X_OK)]
         if found:
