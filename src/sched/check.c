@@ -224,6 +224,7 @@ static const char *check_stage(const struct ei_sched *s, const struct ei_sc_job 
     const char *bad = check_tasks(s, st, tally);
     if (bad != NULL)
         return bad;
+    REQUIRE(st->tasks > 0 && st->fresh <= st->tasks, "a stage has too few tasks");
     REQUIRE(st->dropped == 0 || !is_wanted(j, id), "an output that is needed is not made again");
     REQUIRE(!st->complete || st->done + st->dropped == st->tasks,
             "a stage counts as complete and is not");

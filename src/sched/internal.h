@@ -223,7 +223,7 @@ struct ei_sc_stage {
     bool near_inputs;      /* near is made when the inputs are complete */
     bool held_near;        /* held, for a host that it prefers */
     int64_t near_until_us;
-    uint64_t bytes_out;
+    uint64_t bytes_out, coalesce_bytes;
     int64_t gang_since_us; /* since when a gang waits for room */
     struct ei_sc_stage *next_ready;
     uint64_t loss_seq; /* s->seq when an output was last lost */
@@ -333,6 +333,7 @@ struct ei_sched {
 void ei_sc_emit(struct ei_sched *s, enum ei_sched_action_type type, struct ei_attempt id,
                 uint64_t node);
 void ei_sc_emit_launch(struct ei_sched *s, struct ei_attempt id, uint64_t node, uint64_t memory);
+void ei_sc_emit_tasks(struct ei_sched *s, uint64_t job, uint32_t stage, uint32_t tasks);
 void ei_sc_emit_state(struct ei_sched *s, uint64_t job, enum ei_job_state state, enum ei_code code,
                       struct ei_attempt blame);
 

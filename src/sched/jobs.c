@@ -62,6 +62,7 @@ static void stage_init(struct ei_sched *s, struct ei_sc_job *j, uint32_t id,
         memcpy(inputs, spec->inputs, spec->input_count * sizeof *inputs);
     st->gang_since_us = INT64_MAX;
     st->hold_timer_us = INT64_MIN;
+    st->coalesce_bytes = spec->input_count > 0 ? spec->coalesce_bytes : 0;
     ei_sc_near_init(s, st, spec);
 }
 
@@ -214,9 +215,24 @@ bool ei_sc_stage_inputs_ready(const struct ei_sc_stage *st) {
     return true;
 }
 
+/* Its inputs are there, so their size is known; once, before anything of it runs. */
+static void coalesce(struct ei_sched *s, struct ei_sc_stage *st) {
+    uint64_t bytes = 0, each = st->coalesce_bytes;
+    st->coalesce_bytes = 0;
+    for (uint32_t i = 0; i < st->input_count; i++)
+        bytes += st->job->stages[st->inputs[i]].bytes_out;
+    uint64_t tasks = EI_MAX(bytes / each + (bytes % each > 0), UINT64_C(1));
+    if (tasks >= st->tasks || st->fresh > 0)
+        return;
+    st->tasks = st->waiting = (uint32_t)tasks;
+    ei_sc_emit_tasks(s, st->job->id, st->id, st->tasks);
+}
+
 void ei_sc_stage_refresh(struct ei_sched *s, struct ei_sc_stage *st) {
     if (st->waiting > 0 && !st->held && st->job->admitted && st->job->doom == EI_OK &&
         ei_sc_stage_inputs_ready(st)) {
+        if (st->coalesce_bytes > 0)
+            coalesce(s, st);
         if (!st->queued)
             ei_sc_near_ready(s, st);
         ei_sc_stage_enqueue(s, st);

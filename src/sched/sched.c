@@ -80,6 +80,11 @@ void ei_sc_emit_launch(struct ei_sched *s, struct ei_attempt id, uint64_t node, 
                   .type = EI_SCHED_ACT_LAUNCH, .id = id, .node = node, .memory_bytes = memory});
 }
 
+void ei_sc_emit_tasks(struct ei_sched *s, uint64_t job, uint32_t stage, uint32_t tasks) {
+    append(s, (struct ei_sched_action){
+                  .type = EI_SCHED_ACT_STAGE_TASKS, .id = {job, stage, 0, 0}, .tasks = tasks});
+}
+
 void ei_sc_emit_state(struct ei_sched *s, uint64_t job, enum ei_job_state state, enum ei_code code,
                       struct ei_attempt blame) {
     blame.job = job;

@@ -91,6 +91,9 @@ struct ei_sched_stage {
      * of them where most of it lies. Waited is for a host of the caller's, and for much input. */
     const char *const *near;
     bool near_inputs;
+    /* When its inputs are complete and nothing of it ran yet, it gets no more tasks than it has so
+     * many bytes of input: neighbouring partitions share one. 0 = as ordered. */
+    uint64_t coalesce_bytes;
     bool pack; /* onto the fullest nodes with room, instead of the least loaded ones */
     /* All tasks without a result start together or none does; one that ends without a result ends
      * the others. Never preempted nor doubled. */
@@ -187,7 +190,9 @@ struct ei_sched_event {
     X(STAGE_DONE)  /* all tasks of (id.job, id.stage) have an output */                            \
     X(JOB_STATE)   /* job changed to `state`; with FAILED: `code` and the attempt `id` to blame */ \
     X(JOB_FORGET)  /* nothing of the job is needed any more on any node */                         \
-    X(NODE_DRAINED) /* nothing runs on `node`, and nothing on it is needed */
+    X(NODE_DRAINED) /* nothing runs on `node`, and nothing on it is needed */                      \
+    X(STAGE_TASKS)  /* (id.job, id.stage) has `tasks` tasks: fewer than ordered, before the first  \
+                     */
 enum ei_sched_action_type {
 #define X(name) EI_SCHED_ACT_##name,
     EI_SCHED_ACTIONS(X)
@@ -209,6 +214,7 @@ struct ei_sched_action {
     enum ei_job_state state;
     enum ei_code code;
     uint64_t memory_bytes; /* LAUNCH: what the attempt may use; 0 = no claim */
+    uint32_t tasks;        /* STAGE_TASKS */
 };
 struct ei_sched_actions {
     struct ei_sched_action *items; /* owned by this struct */

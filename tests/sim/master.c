@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_CORES = 8 }; /* of the third queue */
+enum { MIN_CORES = 8, /* of the third queue */ SMALL = 3000 /* bytes that deserve a task */ };
 #define MIN_WINDOW_US (40 * SECOND)
 
 #define ID_FMT "%" PRIu64 "/%u-%u-%u"
@@ -280,6 +280,24 @@ static void on_stage_done(struct sim *w, const struct ei_sched_action *x) {
                    c.done, st->tasks);
 }
 
+/* From its input's bytes, not more than ordered, and before anything of it ran. */
+static void on_stage_tasks(struct sim *w, const struct ei_sched_action *x) {
+    const struct sim_job *j = job_of(w, x->id.job);
+    struct sim_stage *st = stage_of(w, &x->id);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < st->input_count; i++)
+        bytes += j->stages[st->inputs[i]].bytes_out;
+    bool right = st->coalesce && x->tasks > 0 && x->tasks < st->tasks &&
+                 x->tasks == EI_MAX((bytes + SMALL - 1) / SMALL, UINT64_C(1));
+    for (uint32_t t = 0; t < st->tasks; t++)
+        right = right && st->task[t].count == 0;
+    if (!right)
+        sim_broken(w, "stage %" PRIu64 "/%u got %u tasks of %u for %" PRIu64 " bytes", j->id,
+                   x->id.stage, x->tasks, st->tasks, bytes);
+    st->tasks = x->tasks;
+    st->coalesce = false;
+}
+
 static void on_drained(struct sim *w, const struct ei_sched_action *x) {
     struct sim_worker *k = ei_map_get_u64(&w->nodes, x->node);
     if (k == NULL || k->node != x->node || !k->draining)
@@ -351,6 +369,9 @@ static void obey(struct sim *w) {
             break;
         case EI_SCHED_ACT_OUTPUT_DROP:
             on_drop(w, x);
+            break;
+        case EI_SCHED_ACT_STAGE_TASKS:
+            on_stage_tasks(w, x);
             break;
         case EI_SCHED_ACT_STAGE_DONE:
             on_stage_done(w, x);
@@ -449,14 +470,16 @@ static void on_done(struct sim *w, const struct sim_event *m) {
     (void)ei_sched_output(w->sched, m->id.job, m->id.stage, m->id.task, &was, NULL);
     if (live) {
         attempt_over(w, &m->id, LEDGER_DONE);
+        stage_of(w, &m->id)->bytes_out += SMALL / 3;
         if (was.attempt != 0)
             sim_broken(w, ID_FMT " ran while an output of it counted", ID_ARGS(m->id));
     }
     const struct sim_stage *st = stage_of(w, &m->id);
-    struct ei_sched_event e = {
-        .type = EI_SCHED_TASK_DONE,
-        .node = m->node,
-        .u.task = {.id = m->id, .took_us = st->quick ? (uint64_t)st->run_us : 0}};
+    struct ei_sched_event e = {.type = EI_SCHED_TASK_DONE,
+                               .node = m->node,
+                               .u.task = {.id = m->id,
+                                          .bytes_out = SMALL / 3,
+                                          .took_us = st->quick ? (uint64_t)st->run_us : 0}};
     master_step(w, &e);
     if (job_of(w, m->id.job)->forgotten)
         return;
@@ -539,7 +562,8 @@ static void submit(struct sim *w, struct sim_job *j) {
                                            .near = near[i],
                                            .near_inputs = j->stages[i].near_inputs,
                                            .pack = j->stages[i].pack,
-                                           .gang = j->stages[i].gang};
+                                           .gang = j->stages[i].gang,
+                                           .coalesce_bytes = j->stages[i].coalesce ? SMALL : 0};
     struct ei_sched_dependency after = {j->after, j->after_how};
     struct ei_sched_event e = {.type = EI_SCHED_JOB_SUBMIT,
                                .u.submit = {.job = j->id,

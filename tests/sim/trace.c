@@ -97,6 +97,9 @@ void trace_actions(struct ei_buf *b, const struct ei_sched_actions *a) {
         case EI_SCHED_ACT_STAGE_DONE:
             ei_buf_printf(b, " %" PRIu64 "/%u", x->id.job, x->id.stage);
             break;
+        case EI_SCHED_ACT_STAGE_TASKS:
+            ei_buf_printf(b, " %" PRIu64 "/%u: %u", x->id.job, x->id.stage, x->tasks);
+            break;
         case EI_SCHED_ACT_NODE_DRAINED:
             ei_buf_printf(b, " n%" PRIu64, x->node);
             break;

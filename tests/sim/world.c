@@ -96,6 +96,7 @@ static void make_stage(struct sim *w, struct sim_job *j, uint32_t id, uint32_t m
     st->foretold = st->quick && kind % 16 == 0;
     if (st->quick)
         st->run_us = 300 + (int64_t)(kind >> 32) % 3000;
+    st->coalesce = (kind >> 20) % 4 == 0;
     st->pack = (kind >> 8) % 4 == 0;
     st->near = (kind >> 12) % 6 == 0;
     st->near_inputs = (kind >> 12) % 6 == 1;

@@ -49,7 +49,8 @@ struct sim_stage {
     /* Its tasks are so short that workers get them before there are cores for them: the ledger does
      * not count theirs (ei_sched_check does). */
     bool quick, foretold;
-    bool near, near_inputs, pack, gang;
+    bool near, near_inputs, pack, gang, coalesce;
+    uint64_t bytes_out;
     uint32_t started; /* gang: launched in this step */
 };
 struct sim_job {

@@ -586,6 +586,34 @@ static void test_two_gangs(void **state) {
     story_end(&t, "two_gangs");
 }
 
+static void test_coalesce(void **state) {
+    (void)state;
+    struct story t;
+    story_begin(&t);
+    node_up(&t, 1, "a", 8);
+    tell(&t, "Eight partitions, but 250 bytes in all: at 100 bytes a task three are enough.");
+    uint32_t zero = 0;
+    struct ei_sched_stage st[2] = {
+        {.tasks = 2, .cores = 1},
+        {.tasks = 8, .cores = 1, .inputs = &zero, .input_count = 1, .coalesce_bytes = 100},
+    };
+    for (uint64_t job = 1; job <= 2; job++) {
+        if (job == 2)
+            tell(&t, "Four times as much needs all of them.");
+        submit(&t, job, "ann", 0, st, 2);
+        for (uint32_t i = 0; i < 2; i++)
+            step(&t, (struct ei_sched_event){
+                         .type = EI_SCHED_TASK_DONE,
+                         .node = 1,
+                         .u.task = {.id = id(job, 0, i, 1), .bytes_out = job * job * 1250 / 10}});
+        if (job == 1)
+            assert_int_equal(action(&t, EI_SCHED_ACT_STAGE_TASKS)->tasks, 3);
+        assert_int_equal(actions(&t, EI_SCHED_ACT_LAUNCH), job == 1 ? 3 : 5);
+    }
+    assert_int_equal(actions(&t, EI_SCHED_ACT_STAGE_TASKS), 0);
+    story_end(&t, "coalesce");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue_weights),
@@ -602,6 +630,7 @@ int main(void) {
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_limits_hold_for_fast_tasks),
+        cmocka_unit_test(test_coalesce),
         cmocka_unit_test(test_near),
         cmocka_unit_test(test_near_inputs),
         cmocka_unit_test(test_pack),
