@@ -25,7 +25,7 @@ test:
 	python3 tests/run.py
 
 lint:
-	python3 tests/run.py --only lint
+	python3 tests/run.py --only lint --all-tidy
 
 fuzz:
 	python3 tests/run.py --only fuzz --fuzz-seconds 60
