@@ -203,6 +203,8 @@ static void commit_work(struct ei_query *q) {
     if (q->work_rc == 0)
         q->work_rc = ei_write_commit(p->write, &list, p->table != NULL ? write_manifest : NULL,
                                      p->table, &q->error);
+    if (q->work_rc != 0 && p->table != NULL && p->table->base != NULL)
+        ei_table_write_undo(p->table); /* files that were moved before the list could be written */
     ei_written_release(&list);
 }
 

@@ -144,6 +144,7 @@ static int copy(const struct ei_prepare_input *in, struct ei_binder *b,
 static struct ei_write *table_files(const char *directory, enum ei_write_form form) {
     struct ei_write *w = ei_calloc(1, sizeof *w);
     w->form = form;
+    w->own = true;
     w->target = ei_strdup(directory);
     w->extension = ei_strdup(".parquet");
     w->options = ei_strdup("FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1");

@@ -139,6 +139,7 @@ struct ei_write {
     char *options;   /* of DuckDB's COPY */
     bool tree;       /* partition columns: directories key=value */
     bool overwrite;
+    bool own;      /* of a table: it lies in the cluster's own directory */
     char *token;   /* in the names of this statement's files */
     char *staging; /* NULL until begun */
     char *note;    /* a file of the gateway's that names `staging`: a next life removes it */

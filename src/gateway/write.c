@@ -100,6 +100,24 @@ static bool is_empty(const char *path) {
     return empty;
 }
 
+/* The cluster's keys, tokens and tables lie beside the gateway's directory. */
+static int check_place(const struct ei_write *w, const struct ei_gateway *g, struct ei_error *e) {
+    char *beside = parent_of(g->data_dir), *parent = parent_of(w->target);
+    char *ours = realpath(beside, NULL), *real = realpath(parent, NULL);
+    size_t n = ours == NULL ? 0 : strlen(ours);
+    bool inside =
+        real != NULL && n > 1 && strncmp(real, ours, n) == 0 && (real[n] == '/' || real[n] == '\0');
+    free(ours);
+    free(real);
+    free(beside);
+    free(parent);
+    return inside && !w->own ? ei_fail(e, EI_DENIED,
+                                       "%s is inside of the cluster's own directory: nothing is "
+                                       "written there",
+                                       w->target)
+                             : 0;
+}
+
 static int check_target(const struct ei_write *w, struct ei_error *e) {
     struct stat st;
     if (stat(w->target, &st) != 0)
@@ -132,7 +150,7 @@ static void follow_target(struct ei_write *w) {
 
 int ei_write_begin(struct ei_write *w, const struct ei_gateway *g, struct ei_error *e) {
     follow_target(w);
-    if (check_target(w, e) != 0)
+    if (check_place(w, g, e) != 0 || check_target(w, e) != 0)
         return -1;
     char *parent = w->form == EI_WRITE_APPEND ? ei_strdup(w->target) : parent_of(w->target);
     w->token = ei_asprintf("%016" PRIx64, ei_random_u64());

@@ -131,6 +131,10 @@ def test_copy_refused():
                       "COPY (SELECT 1) TO 's3://bucket/x.csv'"):
         code, sentence = CLUSTER.error(statement)
         assert code in (1, 4), (statement, code, sentence)
+    for name in ("pki/ca.crt", "tokens", "new.csv"):
+        inside = os.path.join(CLUSTER.directory, name)
+        code, sentence = CLUSTER.error(f"COPY (SELECT 1) TO '{inside}' (FORMAT csv, OVERWRITE)")
+        assert code == 5 and "own directory" in sentence, (code, sentence)
     assert len(jobs()) == before, "a refused COPY made a job"
     assert not os.path.exists(path("x")) and not os.path.exists(path("x.csv")) and not hidden()
 
