@@ -99,22 +99,27 @@ static void rule_inputs(struct sim *w, const struct ei_attempt *id) {
     }
 }
 
-/* An output that was there before is made again only if somebody needs it. */
-static void rule_needed(struct sim *w, const struct ei_attempt *id) {
-    const struct sim_job *j = job_of(w, id->job);
-    if (stage_of(w, id)->task[id->task].drops == 0 || id->stage + 1 == j->stage_count)
-        return;
-    for (uint32_t s = id->stage + 1; s < j->stage_count; s++) {
+/* The stage is the last one, or somebody still has to read it. */
+static bool needed(struct sim *w, const struct sim_job *j, uint32_t stage) {
+    if (stage + 1 == j->stage_count)
+        return true;
+    for (uint32_t s = stage + 1; s < j->stage_count; s++) {
         const struct sim_stage *st = &j->stages[s];
         bool reads = false;
         for (uint32_t i = 0; i < st->input_count; i++)
-            reads = reads || st->inputs[i] == id->stage;
+            reads = reads || st->inputs[i] == stage;
         for (uint32_t t = 0; reads && t < st->tasks; t++) {
             if (!ei_sched_output(w->sched, j->id, s, t, NULL, NULL))
-                return;
+                return true;
         }
     }
-    sim_broken(w, ID_FMT " makes an output again that nobody needs", ID_ARGS(*id));
+    return false;
+}
+
+/* An output that was there before is made again only if somebody needs it. */
+static void rule_needed(struct sim *w, const struct ei_attempt *id) {
+    if (stage_of(w, id)->task[id->task].drops > 0 && !needed(w, job_of(w, id->job), id->stage))
+        sim_broken(w, ID_FMT " makes an output again that nobody needs", ID_ARGS(*id));
 }
 
 static void on_launch(struct sim *w, const struct ei_sched_action *x) {
@@ -306,15 +311,17 @@ static void on_drained(struct sim *w, const struct ei_sched_action *x) {
         sim_broken(w, "%s counts as drained and runs something", k->name);
 }
 
-/* Who starts some tasks of a gang starts all that have no output, and none ran before. */
+/* Who starts some tasks of a gang starts all that are to make an output; none ran before. */
 static void rule_gang(struct sim *w, const struct ei_attempt *id) {
     struct sim_stage *st = stage_of(w, id);
     uint32_t live = 0, without = 0;
+    bool wanted = needed(w, job_of(w, id->job), id->stage);
     if (!st->gang || st->started == 0)
         return;
     for (uint32_t t = 0; t < st->tasks; t++) {
         live += st->task[t].live;
-        without += !ei_sched_output(w->sched, id->job, id->stage, t, NULL, NULL);
+        without += !ei_sched_output(w->sched, id->job, id->stage, t, NULL, NULL) &&
+                   (wanted || st->task[t].drops == 0);
     }
     if (live != st->started || without != st->started)
         sim_broken(w, "gang %" PRIu64 "/%u: %u tasks started, %u run, %u have no output", id->job,
