@@ -19,6 +19,7 @@
 struct loaded {
     char *key;
     struct ei_table_facts *facts;
+    uint64_t *distinct; /* owned, or NULL */
     struct ei_plan_relation relation;
 };
 
@@ -67,6 +68,7 @@ void ei_binder_destroy(struct ei_binder *b) {
         ei_table_facts_destroy(b->tables[i].facts);
         ei_plan_schema_release(&b->tables[i].relation.schema);
         free(b->tables[i].key);
+        free(b->tables[i].distinct);
     }
     free(b->tables);
     json_object_put(b->template_tree);
@@ -451,7 +453,7 @@ static int create_stand_in(struct ei_binder *b, struct json_object *node,
 }
 
 /* Takes key and facts over. */
-static const struct loaded *keep(struct ei_binder *b, char *key, struct ei_table_facts *facts) {
+static struct loaded *keep(struct ei_binder *b, char *key, struct ei_table_facts *facts) {
     EI_GROW(b->tables, b->count, b->capacity);
     struct loaded *t = &b->tables[b->count++];
     *t = (struct loaded){.key = key, .facts = facts};
@@ -469,6 +471,22 @@ static const struct loaded *keep(struct ei_binder *b, char *key, struct ei_table
     return t;
 }
 
+/* What ANALYZE found out about the table, if it is one of the catalogue. */
+static void add_statistics(struct ei_binder *b, struct json_object *node, struct loaded *t) {
+    const Eider__V1__CatalogEntry *entry =
+        ei_catalog_find(b->in->catalog, string_member(node, "table_name"));
+    struct json_object *stats = entry == NULL ? NULL : json_tokener_parse(entry->stats);
+    struct json_object *distinct = NULL, *n = NULL;
+    if (json_object_object_get_ex(stats, "distinct", &distinct)) {
+        t->distinct = ei_calloc(t->relation.schema.count, sizeof *t->distinct);
+        for (size_t i = 0; i < t->relation.schema.count; i++)
+            if (json_object_object_get_ex(distinct, t->relation.schema.columns[i].name, &n))
+                t->distinct[i] = json_object_get_uint64(n);
+        t->relation.distinct = t->distinct;
+    }
+    json_object_put(stats);
+}
+
 static int load_table(struct ei_binder *b, struct json_object *node, struct ei_error *e) {
     char *key = node_key(node);
     struct ei_table_facts *facts = NULL;
@@ -481,7 +499,8 @@ static int load_table(struct ei_binder *b, struct json_object *node, struct ei_e
         free(key);
         return rc;
     }
-    const struct loaded *t = keep(b, key, facts);
+    struct loaded *t = keep(b, key, facts);
+    add_statistics(b, node, t);
     return create_stand_in(b, node, &t->relation.schema, e);
 }
 

@@ -38,6 +38,7 @@ struct ei_plan_relation {
     const char *whole_reason; /* with split_count 0: "the file has no fixed record ends" */
     uint64_t rows;            /* exact for Parquet, estimated else; 0 = empty */
     uint64_t bytes;           /* on disk */
+    const uint64_t *distinct; /* by column, from ANALYZE, about; 0 = unknown. NULL: of none */
 };
 
 struct ei_plan_env {
