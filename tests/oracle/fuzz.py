@@ -214,7 +214,11 @@ class Maker:
     def derived(self, depth):
         """A subquery in FROM: (text, its columns' kinds, its key columns)."""
         inner = self.select(depth - 1)
-        items = {f"c{i}": item.type for i, item in enumerate(inner.items)}
+        if all(item.inexact for item in inner.items):
+            inner.items.append(Item("1", INT, False))
+            inner.limit = inner.offset = None
+        # a last digit that may differ must not decide about groups or conditions
+        items = {f"c{i}": item.type for i, item in enumerate(inner.items) if not item.inexact}
         keys = [c for c, k in items.items() if k == INT]
         return f"({inner.text()})", items, keys
 
