@@ -42,7 +42,7 @@ export async function clusterPage() {
     section("Processes", table([
       ["Role", "", (p) => p.role],
       ["Name", "", (p) => p.name],
-      ["State", "", (p) => pill(p.state)],
+      ["State", "", (p) => pill(p.node_state ?? p.state)],
       ["Cores busy", "busy", busyCell],
       ["Memory", "number", (p) => (p.rss_bytes ? bytes(p.rss_bytes) : "")],
       ["Disk free", "number", (p) => (p.disk_free_bytes ? bytes(p.disk_free_bytes) : "")],

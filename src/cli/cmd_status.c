@@ -71,7 +71,8 @@ static void show_status(struct ei_cli *c, struct json_object *o, enum ei_output 
         ei_table_puts(&t, ei_cli_text(p, "role"));
         ei_table_puts(&t, ei_cli_text(p, "name"));
         ei_cli_put_int(&t, ei_cli_int(p, "pid"));
-        ei_table_puts(&t, ei_cli_text(p, "state"));
+        const char *node = ei_cli_text(p, "node_state");
+        ei_table_puts(&t, node[0] != '\0' ? node : ei_cli_text(p, "state"));
         put_ports(&t, p);
         bool slots = ei_cli_int(p, "cores") > 0;
         if (slots) {
