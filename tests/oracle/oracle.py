@@ -46,7 +46,7 @@ class Oracle:
             line = b""
         finally:
             late.cancel()
-        if not line:
+        if not line.endswith(b"\n"):  # nothing, or half an answer
             self.process.kill()
             self.process.wait()
             self.process = None
