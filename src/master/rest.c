@@ -152,7 +152,9 @@ static void status_peer(const struct ei_master *m, const struct ei_peer *p, stru
     ei_json_text(j, "role", ei_role_name(p->role));
     ei_json_text(j, "name", p->name);
     ei_json_uint(j, "pid", p->pid);
-    ei_json_text(j, "state", p->role == EI_ROLE_WORKER ? ei_node_state_name(m, p) : peer_state(p));
+    ei_json_text(j, "state", peer_state(p));
+    if (p->role == EI_ROLE_WORKER) /* of the node, beside that of the process: excluded, draining */
+        ei_json_text(j, "node_state", ei_node_state_name(m, p));
     ei_json_open(j, "ports", '{');
     if (port_of(p->address) != 0)
         ei_json_uint(j, "rpc", port_of(p->address));
