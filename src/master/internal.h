@@ -149,6 +149,8 @@ struct ei_job_stage {
     uint32_t *inputs;
     uint32_t input_count;
     uint32_t task_count, partitions;
+    uint32_t *first_partition; /* of each task, and the end; NULL: all have as many */
+    uint64_t *partition_bytes; /* of all outputs so far; NULL: none known */
     uint64_t memory_bytes; /* that its newest attempt claims: grows when they run out of it */
     Eider__V1__Distribution output;
     struct ei_task *tasks; /* NULL once only the figures below are kept */
@@ -360,6 +362,11 @@ void ei_history_trim(struct ei_master *m);
 void ei_stage_times(const struct ei_job_stage *stage, uint64_t *median_us, uint64_t *max_us);
 /* The same of the rows that they read; 0 once the tasks are forgotten. */
 void ei_stage_rows(const struct ei_job_stage *stage, uint64_t *median, uint64_t *max);
+
+/* partitions.c: the stage has fewer tasks than its inputs have partitions: neighbours share one. */
+void ei_partitions_group(struct ei_job *job, uint32_t stage, uint32_t tasks);
+/* The largest partition of the stage's output and its share of the bytes; false: not known. */
+bool ei_partitions_skew(const struct ei_job_stage *stage, uint32_t *largest, uint32_t *percent);
 
 /* results.c: of jobs that are not bound to a connection */
 void ei_on_get_result(struct ei_session *l, const struct ei_message *msg);

@@ -116,6 +116,8 @@ void ei_job_destroy(struct ei_job *job) {
         free(stage->name);
         free(stage->sql);
         free(stage->inputs);
+        free(stage->first_partition);
+        free(stage->partition_bytes);
         free(stage->first_malformed);
     }
     for (uint32_t i = 0; i < job->worker_count; i++)

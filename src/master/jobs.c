@@ -80,6 +80,7 @@ static void fill_stages(const struct ei_job *job, struct order *o) {
             .extra_count = (uint32_t)spec->n_needs,
             .expected_us = spec->stages[i]->native_noop ? 1 : 0,
             .near_inputs = job->stages[i].task_count == 1,
+            .coalesce_bytes = spec->stages[i]->files == NULL ? spec->stages[i]->coalesce_bytes : 0,
         };
 }
 

@@ -72,6 +72,9 @@ static void act_one(struct ei_master *m, const struct ei_sched_action *a) {
         if (job != NULL)
             job->stages[a->id.stage].ended_us = ei_now_us();
         break;
+    case EI_SCHED_ACT_STAGE_TASKS:
+        ei_partitions_group(ei_job_find(m, a->id.job), a->id.stage, a->tasks);
+        break;
     case EI_SCHED_ACT_JOB_STATE:
         ei_job_changed_state(m, a);
         break;
@@ -230,8 +233,12 @@ static void add_task(struct frame *f, const struct ei_job *job, const struct ei_
     uint64_t tasks = job->stages[id->stage].task_count;
     t->partition_count = 1;
     if (partitions > 0) {
-        t->first_partition = (uint32_t)(id->task * partitions / tasks);
-        t->partition_count = (uint32_t)((id->task + 1) * partitions / tasks) - t->first_partition;
+        const uint32_t *first = job->stages[id->stage].first_partition;
+        t->first_partition =
+            first != NULL ? first[id->task] : (uint32_t)(id->task * partitions / tasks);
+        uint32_t end =
+            first != NULL ? first[id->task + 1] : (uint32_t)((id->task + 1) * partitions / tasks);
+        t->partition_count = end - t->first_partition;
     }
     t->memory_bytes = job->stages[id->stage].memory_bytes;
     f->bytes += 64;

@@ -173,6 +173,11 @@ static void write_stage(const struct ei_master *m, const struct ei_job *job, uin
     ei_json_close(j, ']');
     ei_json_text(j, "output", distribution_name(stage->output));
     ei_json_uint(j, "partitions", stage->partitions);
+    uint32_t largest, percent;
+    if (ei_partitions_skew(stage, &largest, &percent)) {
+        ei_json_uint(j, "largest_partition", largest);
+        ei_json_uint(j, "largest_partition_percent", percent);
+    }
     ei_json_uint(j, "tasks", c.tasks);
     ei_json_uint(j, "done", c.done);
     ei_json_uint(j, "running", ei_job_finished(job) ? 0 : c.running);

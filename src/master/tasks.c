@@ -173,6 +173,12 @@ static void record_output(struct ei_job *job, const struct ei_peer *p,
     sum->cpu_us += stats->cpu_us;
     sum->done++;
     note_warnings(job, ev);
+    if (stage->partitions < 2 || ev->n_partition_bytes != stage->partitions)
+        return;
+    if (stage->partition_bytes == NULL)
+        stage->partition_bytes = ei_calloc(stage->partitions, sizeof *stage->partition_bytes);
+    for (uint32_t i = 0; i < stage->partitions; i++)
+        stage->partition_bytes[i] += ev->partition_bytes[i];
 }
 
 static void task_done(struct ei_master *m, struct ei_peer *p, struct ei_job *job,

@@ -4,6 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Less input than this is not worth a task of its own. */
+#define COALESCE_BYTES (UINT64_C(1) << 20)
+
 const char *ei_plan_next_input(struct ei_plan_ctx *ctx) {
     return ei_plan_own_string(ctx, ei_asprintf("stage_%zu", ctx->stage_count));
 }
@@ -148,6 +151,8 @@ static Eider__V1__StageSpec *new_spec(struct ei_plan_ctx *ctx, const struct ei_p
         spec->tasks = (uint32_t)spec->n_splits;
     else
         spec->tasks = f->spread == EI_PLAN_HASH ? f->partitions : 1;
+    if (f->spread == EI_PLAN_HASH && ctx->env->partition_rows == 0)
+        spec->coalesce_bytes = COALESCE_BYTES;
     return spec;
 }
 
