@@ -137,16 +137,9 @@ static int open_safe(const char *path, int flags) {
     return copy;
 }
 
-/* The thread sanitizer keeps books that a child in this memory would spoil: it gets a copy, and
- * cannot say why it failed. */
-static pid_t clone_child(struct start *s, char *stack_end) {
-    if (!UNDER_TSAN)
-        return clone(child_main, stack_end, CLONE_VM | CLONE_VFORK | SIGCHLD, s);
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(child_main(s));
-    return pid;
-}
+/* The thread sanitizer keeps books that a child in this memory would spoil: there it gets a copy,
+ * and cannot say why it failed. */
+#define CLONE_FLAGS (UNDER_TSAN ? SIGCHLD : CLONE_VM | CLONE_VFORK | SIGCHLD)
 
 static pid_t start_child(struct start *s) {
     char *stack = mmap(NULL, CHILD_STACK_BYTES, PROT_READ | PROT_WRITE,
@@ -159,7 +152,7 @@ static pid_t start_child(struct start *s) {
     sigset_t all;
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_SETMASK, &all, &s->mask);
-    pid_t pid = clone_child(s, stack + CHILD_STACK_BYTES);
+    pid_t pid = clone(child_main, stack + CHILD_STACK_BYTES, CLONE_FLAGS, s);
     int err = errno;
     (void)sigprocmask(SIG_SETMASK, &s->mask, NULL);
     (void)munmap(stack, CHILD_STACK_BYTES);
