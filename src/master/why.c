@@ -251,6 +251,17 @@ static bool put_wait(const struct ei_master *m, const struct ei_job *job,
         put_until(b, r->until_us);
         ei_buf_putc(b, '.');
         break;
+    case EI_SCHED_WHY_WAITS_LOCAL:
+        ei_buf_puts(b, "It waits a moment for room on the workers that hold its input");
+        put_until(b, r->until_us);
+        ei_buf_putc(b, '.');
+        break;
+    case EI_SCHED_WHY_WAITS_GANG:
+        ei_buf_printf(b,
+                      "It waits because its %u tasks start all together, and there is room for %u "
+                      "of them.",
+                      r->tasks, r->room);
+        break;
     default:
         put_nodes(m, job, r, b);
         break;
