@@ -25,15 +25,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "sanitized.h"
+
 #define WAIT_MS 20000
 #define EVENTS_MAX 100000
 #define LONG_QUERY "SELECT count(*) AS c FROM range(1000000000000) t(i) WHERE i % 7 = 3"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 /* ---- the master ---- */
 struct peer {

@@ -1,5 +1,6 @@
 /* The master driven from outside: what each side hears is checked message by message. */
 #include "master_world.h"
+#include "sanitized.h"
 
 /* ---- tests ---- */
 
@@ -423,7 +424,7 @@ static void test_nobody_registers_as_another(void **state) {
 
 static void test_idle_memory(void **state) {
     (void)state;
-#if !defined(__SANITIZE_ADDRESS__)
+#if !SANITIZED
     stop_master(SIGTERM, 0);
     start_master();
     assert_in_range(ei_rss_bytes(master.pid), 1, 12u << 20);

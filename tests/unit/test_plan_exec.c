@@ -17,10 +17,12 @@
 
 #include <cmocka.h>
 
+#include "sanitized.h"
+
 #define RELATIVE_ERROR 1e-9
 
 /* Under a sanitizer each data set takes another fifth of the queries: it is slow. */
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
 #define STRIDE 5
 #else
 #define STRIDE 1
