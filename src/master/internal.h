@@ -151,7 +151,7 @@ struct ei_job_stage {
     uint32_t task_count, partitions;
     uint32_t *first_partition; /* of each task, and the end; NULL: all have as many */
     uint64_t *partition_bytes; /* of all outputs so far; NULL: none known */
-    uint64_t memory_bytes; /* that its newest attempt claims: grows when they run out of it */
+    uint64_t memory_bytes;     /* that its newest attempt claims: grows when they run out of it */
     Eider__V1__Distribution output;
     struct ei_task *tasks; /* NULL once only the figures below are kept */
     struct ei_stage_totals totals;
