@@ -82,6 +82,23 @@ static bool all_partial(struct ei_plan_agg *a) {
     return true;
 }
 
+/* Are the rows of a group in one task already? */
+static bool is_grouped(struct ei_plan_block *b, struct ei_plan_agg *a) {
+    for (size_t i = 0; !a->sets && !b->has_window && i < ei_tree_len(b->keys); i++)
+        if (ei_plan_find(&b->scope, a->groups, ei_tree_at(b->keys, i)) >= 0)
+            return true;
+    return false;
+}
+
+static void aggregate_in_place(struct ei_plan_block *b, struct ei_plan_frag *out) {
+    ei_plan_frag_like(out, &b->base);
+    free(out->what);
+    out->what = ei_asprintf("%s, aggregate", b->base.what);
+    out->rows = b->base.rows / 8 + 1;
+    out->tree = b->node;
+    ei_plan_schema_copy(&out->out, &b->out);
+}
+
 int ei_plan_aggregate(struct ei_plan_ctx *ctx, struct ei_plan_block *b, struct ei_plan_frag *out) {
     int status = ei_plan_resolve_aliases(ctx, b);
     if (status != EI_PLAN_OK)
@@ -95,6 +112,10 @@ int ei_plan_aggregate(struct ei_plan_ctx *ctx, struct ei_plan_block *b, struct e
     a.map.from = ei_plan_own(ctx, json_object_new_array());
     a.map.to = ei_plan_own(ctx, json_object_new_array());
     status = check_order(ctx, &a);
+    if (status == EI_PLAN_OK && is_grouped(b, &a)) {
+        aggregate_in_place(b, out);
+        return status;
+    }
     if (status == EI_PLAN_OK)
         status = set_rules(ctx, b, &a);
     if (status == EI_PLAN_OK) {
@@ -167,7 +188,8 @@ int ei_plan_aggregate_send(struct ei_plan_ctx *ctx, struct ei_plan_block *b, str
 
 int ei_plan_aggregate_finish(struct ei_plan_ctx *ctx, struct ei_plan_block *b,
                              struct ei_plan_agg *a, const char *input, struct ei_plan_frag *out) {
-    out->rows = ei_tree_len(a->groups) == 0 ? 1 : b->base.rows / 8 + 1;
+    uint64_t share = ei_tree_get(b->node, "having") == NULL ? 8 : 80; /* a guess */
+    out->rows = ei_tree_len(a->groups) == 0 ? 1 : b->base.rows / share + 1;
     out->what = ei_strdup("final aggregate");
     return ei_plan_rewrite_block(ctx, b, &a->map, input, out);
 }

@@ -373,6 +373,7 @@ static int finish(struct ei_plan_graph *g) {
     }
     free(b->base.what);
     b->base.what = ei_plan_unit_describe(g, u);
+    b->keys = ei_plan_unit_keys(g, u);
     ei_plan_scope_release(&b->scope);
     return ei_plan_scope_init(g->ctx, ei_tree_get(b->node, "from_table"), &b->scope);
 }

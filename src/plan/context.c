@@ -65,6 +65,23 @@ void ei_plan_ctx_release(struct ei_plan_ctx *ctx) {
     free(ctx->inputs);
 }
 
+void ei_plan_ctx_drop(struct ei_plan_ctx *ctx, size_t stage_count) {
+    for (size_t i = stage_count; i < ctx->stage_count; i++) {
+        eider__v1__stage_spec__free_unpacked(ctx->stages[i]->spec, NULL);
+        ei_plan_schema_release(&ctx->stages[i]->schema);
+        free(ctx->stages[i]);
+    }
+    ctx->stage_count = EI_MIN(ctx->stage_count, stage_count);
+    size_t kept = 0;
+    for (size_t i = 0; i < ctx->input_count; i++) {
+        if (ctx->inputs[i].relation != NULL || ctx->inputs[i].stage < ctx->stage_count)
+            ctx->inputs[kept++] = ctx->inputs[i];
+        else
+            free(ctx->inputs[i].name);
+    }
+    ctx->input_count = kept;
+}
+
 int ei_plan_whole(struct ei_plan_ctx *ctx, const char *fmt, ...) {
     struct ei_buf text = {0};
     va_list ap;

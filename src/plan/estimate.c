@@ -13,10 +13,29 @@ static bool refers(const struct ei_plan_graph *g, struct json_object *expression
     return ei_plan_graph_mask(g, expression) != 0;
 }
 
+/* Different values of a column as ANALYZE counted them; 0 if it did not. */
+static double counted(const struct ei_plan_graph *g, size_t leaf, size_t column) {
+    const char *input = g->b->scope.leaves[leaf].input;
+    const struct ei_plan_input *in = input == NULL ? NULL : ei_plan_input_find(g->ctx, input);
+    if (in == NULL || in->relation == NULL || in->relation->distinct == NULL)
+        return 0;
+    return (double)in->relation->distinct[column];
+}
+
+static double of_equality(const struct ei_plan_graph *g, struct json_object *e) {
+    struct json_object *sides[2] = {ei_tree_get(e, "left"), ei_tree_get(e, "right")};
+    struct ei_plan_column_at at;
+    for (size_t i = 0; i < 2; i++)
+        if (ei_tree_is_ref(sides[i]) && ei_plan_scope_find(&g->b->scope, sides[i], &at) == 1 &&
+            counted(g, at.leaf, at.column) > 0)
+            return 1 / counted(g, at.leaf, at.column);
+    return 0.1;
+}
+
 static double of_comparison(const struct ei_plan_graph *g, struct json_object *e) {
     bool both = refers(g, ei_tree_get(e, "left")) && refers(g, ei_tree_get(e, "right"));
     if (ei_tree_is(e, "type", "COMPARE_EQUAL"))
-        return 0.1;
+        return of_equality(g, e);
     if (ei_tree_is(e, "type", "COMPARE_NOTEQUAL"))
         return 0.9;
     return both ? 0.5 : 0.3;
@@ -59,14 +78,17 @@ double ei_plan_selectivity(const struct ei_plan_graph *g, struct json_object *e)
     return strcmp(type, "OPERATOR_IS_NULL") == 0 ? 0.1 : 0.9;
 }
 
-/* Different values of a class of equal columns: no more than the smallest table that has it. */
+/* Different values of a class of equal columns: no more than the smallest table that has it, nor
+ * than what was counted. */
 static double values_of(const struct ei_plan_graph *g, size_t class) {
-    double least = 1e18;
+    double least = 1e18, most = 0;
     for (size_t l = 0; l < g->b->scope.count; l++)
         for (size_t c = 0; c < g->b->scope.leaves[l].columns.count; c++)
-            if (g->class_of[g->first[l] + c] == class)
+            if (g->class_of[g->first[l] + c] == class) {
                 least = EI_MIN(least, g->leaf_rows[l]);
-    return EI_MAX(least, 1.0);
+                most = EI_MAX(most, counted(g, l, c));
+            }
+    return EI_MAX(most > 0 ? EI_MIN(least, most) : least, 1.0);
 }
 
 double ei_plan_join_rows(const struct ei_plan_graph *g, const struct ei_plan_unit *a,

@@ -171,7 +171,10 @@ static struct json_object *derived_node(struct ei_plan_leaf *leaf) {
 static int plan_leaf(struct ei_plan_ctx *ctx, struct ei_plan_leaf *leaf) {
     if (leaf->opaque)
         return ei_plan_whole(ctx, "LATERAL subquery over a large table");
+    bool in_from = ctx->in_from;
+    ctx->in_from = true;
     int status = ei_plan_node(ctx, derived_node(leaf), &leaf->frag);
+    ctx->in_from = in_from;
     if (status != EI_PLAN_OK)
         return status;
     leaf->has_frag = true;

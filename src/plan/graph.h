@@ -92,6 +92,8 @@ int ei_plan_unit_cut(struct ei_plan_graph *g, struct ei_plan_unit *u, size_t cla
 /* A fresh expression with the columns where they are now. */
 struct json_object *ei_plan_unit_placed(struct ei_plan_graph *g, struct json_object *expression);
 struct json_object *ei_plan_unit_where(struct ei_plan_graph *g, const struct ei_plan_unit *u);
+/* Columns that hold the key the unit was sent by. Owned by the context; NULL if there is none. */
+struct json_object *ei_plan_unit_keys(struct ei_plan_graph *g, const struct ei_plan_unit *u);
 char *ei_plan_unit_describe(const struct ei_plan_graph *g, const struct ei_plan_unit *u);
 /* Which columns are still used by what is not in a unit yet. Fresh, one flag a column. */
 bool *ei_plan_unit_needed(const struct ei_plan_graph *g);

@@ -47,6 +47,7 @@ struct ei_plan_ctx {
     size_t input_count, input_capacity;
     struct ei_plan_stage *stages[EI_PLAN_STAGES_MAX];
     size_t stage_count;
+    bool in_from; /* what is planned now is an item of a FROM */
     char reason[EI_PLAN_REASON_MAX];
 };
 
@@ -71,6 +72,8 @@ void ei_plan_frag_release(struct ei_plan_frag *f);
 
 /* ---- context.c ---- */
 void ei_plan_ctx_release(struct ei_plan_ctx *ctx);
+/* Takes back the stages from this number on, with their inputs. */
+void ei_plan_ctx_drop(struct ei_plan_ctx *ctx, size_t stage_count);
 /* Hands a tree or string to the context; returns it. */
 struct json_object *ei_plan_own(struct ei_plan_ctx *ctx, struct json_object *tree);
 char *ei_plan_own_string(struct ei_plan_ctx *ctx, char *s);
@@ -115,6 +118,9 @@ struct ei_plan_names {
     size_t count, capacity;
 };
 int ei_plan_resolve(struct ei_plan_ctx *ctx, struct json_object *tree, struct ei_plan_names *names);
+/* A CTE that is used more than once becomes a stage that every use reads, if its result is small.
+ */
+int ei_plan_share(struct ei_plan_ctx *ctx, struct json_object *query, bool *shared);
 int ei_plan_inline_ctes(struct ei_plan_ctx *ctx, struct json_object *tree);
 /* Gives every further occurrence of the same input a name of its own. */
 void ei_plan_separate(struct ei_plan_ctx *ctx, struct json_object *tree);
@@ -173,6 +179,8 @@ struct ei_plan_block {
     bool has_star, has_aggregate, has_window, has_limit;
     /* Its ORDER BY, twice: as taken off it and in its modifiers; arrays or NULL. */
     struct json_object *orders, *own_orders;
+    /* Columns whose equal values are in one task (all of them equal to each other); or NULL. */
+    struct json_object *keys;
 };
 /* A SELECT over the block's FROM and WHERE with this select list. */
 struct json_object *ei_plan_block_select(struct ei_plan_block *b, struct json_object *list_owned);

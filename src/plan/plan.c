@@ -139,27 +139,10 @@ static int plan_split(struct planning *p) {
     return status;
 }
 
-static void drop_stages(struct ei_plan_ctx *ctx) {
-    for (size_t i = 0; i < ctx->stage_count; i++) {
-        eider__v1__stage_spec__free_unpacked(ctx->stages[i]->spec, NULL);
-        ei_plan_schema_release(&ctx->stages[i]->schema);
-        free(ctx->stages[i]);
-    }
-    ctx->stage_count = 0;
-    size_t kept = 0;
-    for (size_t i = 0; i < ctx->input_count; i++) {
-        if (ctx->inputs[i].relation != NULL)
-            ctx->inputs[kept++] = ctx->inputs[i];
-        else
-            free(ctx->inputs[i].name);
-    }
-    ctx->input_count = kept;
-}
-
 static int plan_whole(struct planning *p) {
     struct ei_plan_ctx *ctx = &p->ctx;
     struct ei_plan_frag f = {.spread = EI_PLAN_SINGLE, .what = ei_strdup("whole query")};
-    drop_stages(ctx);
+    ei_plan_ctx_drop(ctx, 0);
     char *reason = ei_strdup(ctx->reason);
     f.tree = ei_plan_own(ctx, ei_tree_copy(p->node));
     int status =

@@ -1,5 +1,5 @@
 /* UNION, INTERSECT, EXCEPT: both sides are planned; equal rows meet in one partition. UNION ALL
- * only puts one behind the other. */
+ * puts one behind the other where that is the result, and spreads the rows in a FROM. */
 #include "plan/internal.h"
 
 #include <stdlib.h>
@@ -113,7 +113,8 @@ int ei_plan_setop(struct ei_plan_ctx *ctx, struct json_object *node, struct ei_p
         status = ei_plan_node(ctx, ei_tree_get(node, "right"), &sides[1]);
     bool by_name = strcmp(type, "UNION_BY_NAME") == 0;
     if (status == EI_PLAN_OK)
-        status = plan_sides(ctx, node, all || by_name, sides, out);
+        status = plan_sides(ctx, node, by_name || (all && (!ctx->in_from || m.limit != NULL)),
+                            sides, out);
     ei_plan_frag_release(&sides[0]);
     ei_plan_frag_release(&sides[1]);
     if (status != EI_PLAN_OK || (m.orders == NULL && m.limit == NULL))

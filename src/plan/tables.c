@@ -13,7 +13,7 @@ struct cte {
 struct walker {
     struct ei_plan_ctx *ctx;
     struct ei_plan_names *names; /* resolve pass */
-    bool inlining;
+    enum { RESOLVING, COUNTING, INLINING } mode;
     size_t nodes;
 };
 
@@ -94,6 +94,25 @@ static int inline_cte(struct walker *w, struct json_object *node, const struct c
     return EI_PLAN_OK;
 }
 
+static const char USES[] = "uses";
+
+static int use_cte(struct walker *w, struct json_object *node, const struct cte *cte) {
+    if (w->mode == INLINING)
+        return inline_cte(w, node, cte);
+    if (w->mode == COUNTING)
+        ei_tree_set(
+            cte->value, USES,
+            json_object_new_int64(json_object_get_int64(ei_tree_get(cte->value, USES)) + 1));
+    return EI_PLAN_OK;
+}
+
+static int share_cte(struct walker *w, const struct cte *cte) {
+    bool shared;
+    if (json_object_get_int64(ei_tree_get(cte->value, USES)) < 2)
+        return EI_PLAN_OK;
+    return ei_plan_share(w->ctx, ei_tree_get(cte->value, "query"), &shared);
+}
+
 static int visit_members(struct walker *w, struct json_object *node, const struct cte *scope) {
     int status = EI_PLAN_OK;
     json_object_object_foreach(node, key, value) {
@@ -108,7 +127,7 @@ static int visit_with(struct walker *w, struct json_object *node, struct json_ob
                       const struct cte *scope) {
     if (i == ei_tree_len(map)) {
         int status = visit_members(w, node, scope);
-        if (status == EI_PLAN_OK && w->inlining)
+        if (status == EI_PLAN_OK && w->mode == INLINING)
             ei_tree_set(ei_tree_get(node, "cte_map"), "map", json_object_new_array());
         return status;
     }
@@ -118,8 +137,11 @@ static int visit_with(struct walker *w, struct json_object *node, struct json_ob
     struct json_object *query = ei_tree_get(value, "query");
     bool recursive = ei_tree_is(ei_tree_get(query, "node"), "type", "RECURSIVE_CTE_NODE");
     int status = EI_PLAN_OK;
-    if (!recursive || !w->inlining) /* a recursive one that is used ends the splitting anyway */
+    if (!recursive ||
+        w->mode != INLINING) /* a recursive one that is used ends the splitting anyway */
         status = visit(w, query, recursive ? &self : scope);
+    if (status == EI_PLAN_OK && w->mode == INLINING && !recursive)
+        status = share_cte(w, &self);
     return status != EI_PLAN_OK ? status : visit_with(w, node, map, i + 1, &self);
 }
 
@@ -142,8 +164,8 @@ static int visit(struct walker *w, struct json_object *node, const struct cte *s
     bool table = ei_tree_is(node, "type", "BASE_TABLE");
     const struct cte *cte = table ? find_cte(node, scope) : NULL;
     if (cte != NULL)
-        return w->inlining ? inline_cte(w, node, cte) : EI_PLAN_OK;
-    if (!w->inlining && (table || ei_tree_is(node, "type", "TABLE_FUNCTION"))) {
+        return use_cte(w, node, cte);
+    if (w->mode == RESOLVING && (table || ei_tree_is(node, "type", "TABLE_FUNCTION"))) {
         int status = resolve_table(w, node);
         if (status != EI_PLAN_OK || ei_tree_is(node, "type", "BASE_TABLE"))
             return status;
@@ -158,8 +180,10 @@ int ei_plan_resolve(struct ei_plan_ctx *ctx, struct json_object *tree,
 }
 
 int ei_plan_inline_ctes(struct ei_plan_ctx *ctx, struct json_object *tree) {
-    struct walker w = {.ctx = ctx, .inlining = true};
-    return visit(&w, tree, NULL);
+    struct walker count = {.ctx = ctx, .mode = COUNTING};
+    struct walker w = {.ctx = ctx, .mode = INLINING};
+    int status = visit(&count, tree, NULL);
+    return status != EI_PLAN_OK ? status : visit(&w, tree, NULL);
 }
 
 struct seen {
@@ -173,7 +197,7 @@ static bool separate(void *arg, struct json_object *node) {
         return true;
     const char *name = ei_tree_str(node, "table_name");
     const struct ei_plan_input *input = ei_plan_input_find(s->ctx, name);
-    if (input == NULL)
+    if (input == NULL || input->relation == NULL)
         return true;
     if (ei_tree_get(s->names, name) != NULL)
         ei_tree_set_str(node, "table_name", ei_plan_input_add(s->ctx, input->relation));

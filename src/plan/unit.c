@@ -202,6 +202,21 @@ static struct json_object *columns_of(struct ei_plan_graph *g, const struct ei_p
     return list;
 }
 
+struct json_object *ei_plan_unit_keys(struct ei_plan_graph *g, const struct ei_plan_unit *u) {
+    if (!u->spread || u->base.spread != EI_PLAN_HASH || u->key_class == SIZE_MAX ||
+        twice_in_a_leaf(g, u->key_class))
+        return NULL;
+    struct json_object *keys = ei_plan_own(g->ctx, json_object_new_array());
+    for (size_t l = 0; l < g->b->scope.count; l++)
+        for (size_t c = 0; c < g->b->scope.leaves[l].columns.count; c++) {
+            const struct ei_plan_place *place = &g->places[g->first[l] + c];
+            if ((u->mask >> l & 1) != 0 && !g->units[l].attached && place->table != NULL &&
+                g->class_of[g->first[l] + c] == u->key_class)
+                json_object_array_add(keys, ei_tree_column(place->table, place->column));
+        }
+    return keys;
+}
+
 int ei_plan_unit_cut(struct ei_plan_graph *g, struct ei_plan_unit *u, size_t class) {
     struct ei_plan_place *next = ei_calloc(g->columns + 1, sizeof *next);
     memcpy(next, g->places, g->columns * sizeof *next);

@@ -484,3 +484,24 @@ SELECT id FROM f WHERE g IN (SELECT v FROM h WHERE h.id < f.id)
 !SELECT name FROM m WHERE k IN (SELECT k FROM f WHERE id IN (SELECT id FROM h WHERE v LIKE 'v%') AND big > (SELECT 0.5 * sum(w) FROM h WHERE h.id = f.id AND h.k = f.k))
 !=SELECT g, count(*) AS n FROM f WHERE EXISTS (SELECT 1 FROM h WHERE h.id = f.id AND h.k <> f.k) GROUP BY g ORDER BY n DESC, g
 !SELECT q.g, sum(q.n) FROM (SELECT g, count(*) AS n FROM f WHERE NOT EXISTS (SELECT 1 FROM h2 WHERE h2.id = f.id) GROUP BY g) q GROUP BY 1
+-- CTEs used twice, UNION ALL in FROM, groups that are together already.
+!WITH q AS (SELECT k, sum(d) AS s, count(*) AS n FROM f GROUP BY k) SELECT a.k, a.s, b.n FROM q a, q b WHERE a.k = b.k AND a.n > 2
+!WITH q AS (SELECT k, sum(d) AS s FROM f GROUP BY k) SELECT k, s FROM q WHERE s = (SELECT max(s) FROM q)
+!WITH q(a, b) AS (SELECT k, count(*) FROM f GROUP BY k), r AS (SELECT a, b FROM q WHERE b > 1) SELECT * FROM r UNION ALL SELECT * FROM q
+!WITH q AS (SELECT k, k, count(*) FROM f GROUP BY k) SELECT count(*) FROM q x, q y
+!WITH q AS (SELECT * FROM f WHERE id < 90) SELECT count(*) FROM q a JOIN q b ON a.id = b.k
+!WITH q AS (SELECT k, id FROM f ORDER BY id LIMIT 5) SELECT a.id, b.id FROM q a, q b
+!WITH q AS (SELECT k FROM f WHERE id IN (SELECT id FROM h)), r AS (SELECT k FROM q GROUP BY k) SELECT * FROM r a JOIN r b USING (k)
+!SELECT k, count(*) FROM (SELECT k FROM f UNION ALL SELECT k FROM h) GROUP BY k
+!SELECT v, count(*), sum(n) FROM (SELECT g AS v, id AS n FROM f UNION ALL SELECT v, w FROM h UNION ALL SELECT z, k2 FROM h2) GROUP BY v
+!=SELECT * FROM (SELECT k, id FROM f UNION ALL SELECT k, id FROM h) ORDER BY id, k LIMIT 20
+!SELECT x, count(*) FROM (SELECT x FROM f UNION ALL SELECT x * 2 FROM f) GROUP BY x
+!SELECT count(*) FROM (SELECT k FROM f UNION ALL SELECT id FROM h) u, m WHERE u.k = m.k
+!SELECT f.id, count(*), sum(h.w) FROM f JOIN h ON f.id = h.id GROUP BY f.id
+!SELECT h.id, f.k, median(h.w) FROM f JOIN h ON f.id = h.id GROUP BY 1, 2 HAVING count(*) > 1
+!SELECT f.id, h.id, count(*) FROM f LEFT JOIN h ON f.id = h.id GROUP BY ALL
+!SELECT h.id, count(*) FROM f LEFT JOIN h ON f.id = h.id GROUP BY h.id
+!SELECT f.id, count(*) FROM f JOIN h ON f.id = h.id GROUP BY ROLLUP (f.id)
+!SELECT f.id, count(*) AS n, rank() OVER (ORDER BY count(*)) FROM f JOIN h ON f.id = h.id GROUP BY f.id
+!=SELECT f.id, list(h.w ORDER BY h.v, h.w), max(h.v) AS m FROM f JOIN h ON f.id = h.id GROUP BY f.id ORDER BY sum(h.w) DESC, f.id LIMIT 5
+!SELECT DISTINCT sum(w) FROM f JOIN h ON f.id = h.id AND f.k = h.id GROUP BY f.id
