@@ -201,9 +201,11 @@ def test_nothing_grows():
     before = {pid: rss_bytes(pid) for pid in processes_of(CLUSTER.directory)}
     for _ in range(12):
         attack()
+    # A sanitizer keeps freed memory for a while, to see it used again.
+    most = (64 if os.environ.get("EIDER_SANITIZED") else 3) << 20
     for pid, rss in before.items():
         grown = rss_bytes(pid) - rss
-        assert grown < 3 << 20, f"process {pid} grew by {grown >> 10} kB"
+        assert grown < most, f"process {pid} grew by {grown >> 10} kB"
     check_healthy()
 
 
