@@ -48,6 +48,7 @@ struct ei_facts {
     const struct ei_table_call *call;
     const struct ei_table_limits *limits;
     uint32_t want_splits;
+    bool mapped; /* tasks read the text where it lies */
     enum ei_reader reader;
     struct ei_facts_file *files;
     size_t file_count, file_capacity;

@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define MAPPED_FACTOR 4 /* a mapped slice may be so much larger than a copied one */
+
 #define LOOK_LINES 10          /* of a .log file: is it an access log? */
 #define LINE_BYTES_UNKNOWN 100 /* where there is no line to measure */
 #define COMPRESSED_RATIO 5     /* text to gzip or zstd, roughly */
@@ -39,13 +41,20 @@ int ei_facts_map(const struct ei_facts_file *file, const char **data, struct ei_
     return 0;
 }
 
+/* Mapped text is read in place, without a copy of the slice: fewer and larger tasks repeat fewer
+ * groups. */
+static uint64_t max_slice_bytes(const struct ei_facts *f) {
+    return f->limits->max_text_bytes * (f->mapped ? MAPPED_FACTOR : 1);
+}
+
 size_t ei_facts_positions(const struct ei_facts *f, const struct ei_facts_file *file,
                           uint64_t target_bytes, size_t **positions) {
     *positions = NULL;
     if (file->compressed || file->size <= f->limits->min_text_bytes)
         return 0;
     uint64_t parts = (file->size + target_bytes / 2) / target_bytes;
-    uint64_t least = (file->size + f->limits->max_text_bytes - 1) / f->limits->max_text_bytes;
+    uint64_t most_bytes = max_slice_bytes(f);
+    uint64_t least = (file->size + most_bytes - 1) / most_bytes;
     parts = EI_MAX(parts, least);
     if (parts <= 1)
         return 0;
@@ -90,7 +99,7 @@ void ei_facts_estimate_rows(struct ei_facts *f) {
 /* Cuts all files at line ends; check (may be NULL) says why a file must not be cut. */
 static int split_lines(struct ei_facts *f, const char *(*check)(const char *data, size_t len),
                        const char **reason, struct ei_error *e) {
-    uint64_t target = ei_facts_target(f, f->limits->min_text_bytes, f->limits->max_text_bytes);
+    uint64_t target = ei_facts_target(f, f->limits->min_text_bytes, max_slice_bytes(f));
     uint64_t *ends = ei_calloc(f->file_count, sizeof *ends);
     int rc = 0;
     for (size_t i = 0; rc == 0 && *reason == NULL && i < f->file_count; i++) {
@@ -302,5 +311,6 @@ int ei_facts_text(struct ei_facts *f, struct ei_error *e) {
                      kind == EI_TEXT_ACCESS_NULL ? "malformed='null'" : "malformed='skip'");
     set_text_columns(f, kind);
     ei_facts_estimate_rows(f);
+    f->mapped = true;
     return split_lines(f, NULL, &reason, e);
 }
