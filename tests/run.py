@@ -255,8 +255,9 @@ STEPS = [  # group, function; in this order
     ("unit", unit_and_simulation), ("tsan", threads), ("fuzz", fuzzers),
     ("e2e", e2e_release), ("e2e-asan", e2e_asan),
     ("oracle", oracle_corpus), ("oracle", oracle_random),
+    ("kill", kill_rounds), ("tsan", e2e_tsan),
 ]
-NEEDS_BUILD = {"lint", "unit", "tsan", "fuzz", "e2e", "e2e-asan", "oracle"}
+NEEDS_BUILD = {"lint", "unit", "tsan", "fuzz", "e2e", "e2e-asan", "oracle", "kill"}
 
 
 def report(number, name, passed, log, started):
