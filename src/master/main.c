@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "master/internal.h"
 #include "os/os.h"
+#include "rpc/address.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -74,20 +75,6 @@ static int parse_options(int argc, char **argv, struct options *o, struct ei_err
     return 0;
 }
 
-/* "host:port", "[v6]:port"; the caller frees *host. */
-static int split_address(const char *text, char **host, int *port, struct ei_error *e) {
-    const char *colon = strrchr(text, ':');
-    char *end = NULL;
-    long n = colon != NULL ? strtol(colon + 1, &end, 10) : -1;
-    if (n < 0 || n > 65535 || end == colon + 1 || *end != '\0' || colon == text)
-        return ei_fail(e, EI_USAGE, "\"%s\" is not an address like 127.0.0.1:0", text);
-    size_t len = (size_t)(colon - text);
-    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
-    *host = brackets ? ei_strndup(text + 1, len - 2) : ei_strndup(text, len);
-    *port = (int)n;
-    return 0;
-}
-
 /* ---- start ---- */
 
 static int load_tls(struct ei_master *m, const struct options *o, struct ei_error *e) {
@@ -105,18 +92,17 @@ static int load_tls(struct ei_master *m, const struct options *o, struct ei_erro
 
 static int listen_on(struct ei_master *m, const char *address, bool plain, struct ei_server **out,
                      struct ei_error *e) {
-    char *host = NULL;
-    struct ei_server_options o = {.tls = m->tls,
+    struct ei_address at;
+    if (ei_address_parse(address, &at, e) != 0)
+        return -1;
+    struct ei_server_options o = {.host = at.host,
+                                  .port = (int)strtol(at.port, NULL, 10),
+                                  .tls = m->tls,
                                   .events = &ei_master_conn_events,
                                   .data = &m->root,
                                   .http = m->http,
                                   .plain_http = plain};
-    if (split_address(address, &host, &o.port, e) != 0)
-        return -1;
-    o.host = host;
-    int rc = ei_server_listen(out, &m->loop, &o, e);
-    free(host);
-    return rc;
+    return ei_server_listen(out, &m->loop, &o, e);
 }
 
 static int open_state(struct ei_master *m, const struct options *o, struct ei_error *e) {

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "worker/internal.h"
+#include "rpc/address.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,20 +141,6 @@ static int parse_options(struct worker_options *o, int argc, char **argv, struct
     return 0;
 }
 
-static int split_address(const char *address, char *host, size_t host_size, int *port,
-                         struct ei_error *e) {
-    const char *colon = strrchr(address, ':');
-    uint64_t n;
-    if (!colon || colon == address || (size_t)(colon - address) >= host_size)
-        return ei_fail(e, EI_USAGE, "--listen must be HOST:PORT, not '%s'", address);
-    memcpy(host, address, (size_t)(colon - address));
-    host[colon - address] = '\0';
-    if (parse_number("listen's port", colon + 1, 0, 65535, &n, e) != 0)
-        return -1;
-    *port = (int)n;
-    return 0;
-}
-
 /* ---- ready ---- */
 static void say_ready(struct worker *w, int fd, const struct ei_error *e) {
     struct ei_buf line = {0};
@@ -208,12 +195,11 @@ static int load_identity(struct worker *w, struct ei_error *e) {
 }
 
 static int start_listening(struct worker *w, struct ei_error *e) {
-    char host[256];
-    int port = 0;
-    if (split_address(w->o.listen, host, sizeof host, &port, e) != 0 ||
-        ei_worker_serve_start(w, host, port, e) != 0)
+    struct ei_address at;
+    if (ei_address_parse(w->o.listen, &at, e) != 0 ||
+        ei_worker_serve_start(w, at.host, (int)strtol(at.port, NULL, 10), e) != 0)
         return -1;
-    w->address = ei_asprintf("%s:%d", host, ei_server_port(w->server));
+    w->address = ei_asprintf("%s:%d", at.host, ei_server_port(w->server));
     return 0;
 }
 
